@@ -1,0 +1,63 @@
+"""All temporal blocks of one motion module file, addressed by UNet place.
+
+Built by ``sampling.patcher`` with the host's layers, by tests with torch's. Parameter names equal the file's keys.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from .config import MotionConfig
+from .module import TemporalBlock
+
+Place = tuple[str, int]
+"""A block of the UNet: ``("input", 1)``, ``("middle", 0)``, ``("output", 11)``. Input block 0 is the first conv."""
+
+DOWN_BLOCKS_PER_LEVEL = 2
+UP_BLOCKS_PER_LEVEL = 3
+
+
+class Level(nn.Module):
+    """The temporal blocks of one resolution."""
+
+    def __init__(self, blocks: int, channels: int, config: MotionConfig, operations: Any, **kw: Any) -> None:
+        super().__init__()
+        self.motion_modules = nn.ModuleList(
+            TemporalBlock(channels, config.attention_blocks, config.positions, operations, **kw) for _ in range(blocks)
+        )
+
+
+class MotionModel(nn.Module):
+    """The network of a motion module.
+
+    Args:
+        config: sizes, from ``checkpoint.read_config``.
+        operations: where ``Linear``, ``LayerNorm`` and ``GroupNorm`` come from: ``torch.nn`` or the host's ops.
+        device, dtype: of the parameters; ``meta`` when weights are assigned afterwards.
+    """
+
+    def __init__(self, config: MotionConfig, operations: Any = nn, device: Any = None, dtype: Any = None) -> None:
+        super().__init__()
+        self.config = config
+        kw = {"device": device, "dtype": dtype}
+        self.down_blocks = nn.ModuleList(
+            Level(DOWN_BLOCKS_PER_LEVEL, c, config, operations, **kw) for c in config.down_channels
+        )
+        if config.has_mid:
+            self.mid_block = Level(1, config.down_channels[-1], config, operations, **kw)
+        self.up_blocks = nn.ModuleList(Level(UP_BLOCKS_PER_LEVEL, c, config, operations, **kw) for c in config.up_channels)
+
+    def places(self) -> dict[Place, TemporalBlock]:
+        """Which temporal block runs where. A down level is followed by one downsampling block, except the last."""
+        places: dict[Place, TemporalBlock] = {}
+        for i, level in enumerate(self.down_blocks):
+            for j, block in enumerate(level.motion_modules):
+                places["input", 1 + (DOWN_BLOCKS_PER_LEVEL + 1) * i + j] = block
+        if self.config.has_mid:
+            places["middle", 0] = self.mid_block.motion_modules[0]
+        for i, level in enumerate(self.up_blocks):
+            for j, block in enumerate(level.motion_modules):
+                places["output", UP_BLOCKS_PER_LEVEL * i + j] = block
+        return places

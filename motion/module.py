@@ -1,0 +1,152 @@
+"""One temporal block: norm, project in, attend along frames, feed forward, project out, add.
+
+``model.MotionModel`` holds one ``TemporalBlock`` per UNet place. Attribute names are those of the files.
+Source: Guo et al. 2023, arXiv 2307.04725, section 4.2 and its released code.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .attention import Attention, TemporalAttention, scaled_dot_product_attention
+from .config import HEADS
+
+TOKENS_PER_CHANNEL = 6
+"""CPU tiles hold this many tokens per channel: fewer would stream the weights too often, more leave the cache."""
+GPU_TOKENS = 32768
+"""Tokens per tile elsewhere: large enough for every kernel to fill the device, small enough to bound memory."""
+MAX_ATTENTION_ROWS = 32768
+"""Pixels times heads per attention call; CUDA kernels put them on a grid axis limited to 65535."""
+
+
+class Modulation(NamedTuple):
+    """How strongly a temporal block acts. Scalar tensors, so that a compiled graph does not freeze them.
+
+    ``influence`` multiplies what the block adds to its input; ``attention_scale`` multiplies the attention keys.
+    None means 1, as trained.
+    """
+
+    influence: Tensor | None = None
+    attention_scale: Tensor | None = None
+
+
+def tile_pixels(tokens_per_pixel: int, channels: int, device: torch.device) -> int:
+    """How many pixels to process at once, for ``tokens_per_pixel`` = batch x frames.
+
+    Attention never mixes pixels, so any tiling gives the same result; it only bounds memory.
+    """
+    on_cpu = device.type == "cpu" and not torch.compiler.is_compiling()
+    tokens = TOKENS_PER_CHANNEL * channels if on_cpu else GPU_TOKENS
+    return max(1, min(tokens // tokens_per_pixel, MAX_ATTENTION_ROWS // HEADS))
+
+
+class GEGLU(nn.Module):
+    """Linear to twice the width; the second half gates the first through GELU."""
+
+    def __init__(self, channels: int, width: int, operations: Any, device: Any = None, dtype: Any = None) -> None:
+        super().__init__()
+        self.proj = operations.Linear(channels, 2 * width, device=device, dtype=dtype)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        value, gate = self.proj(tokens).chunk(2, dim=-1)
+        return value * nn.functional.gelu(gate)
+
+
+class FeedForward(nn.Module):
+    """GEGLU of four times the width, and back. ``net.1`` was dropout in training."""
+
+    def __init__(self, channels: int, operations: Any, device: Any = None, dtype: Any = None) -> None:
+        super().__init__()
+        width = 4 * channels
+        gate = GEGLU(channels, width, operations, device, dtype)
+        self.net = nn.Sequential(gate, nn.Identity(), operations.Linear(width, channels, device=device, dtype=dtype))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.net(tokens)
+
+
+class TemporalTransformerBlock(nn.Module):
+    """Pre-norm transformer block: n temporal attentions, then one feed forward, each with a residual."""
+
+    def __init__(
+        self, channels: int, attentions: int, positions: int, operations: Any, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__()
+        kw = {"device": device, "dtype": dtype}
+        self.attention_blocks = nn.ModuleList(
+            TemporalAttention(channels, positions, operations, **kw) for _ in range(attentions)
+        )
+        self.norms = nn.ModuleList(operations.LayerNorm(channels, **kw) for _ in range(attentions))
+        self.ff = FeedForward(channels, operations, **kw)
+        self.ff_norm = operations.LayerNorm(channels, **kw)
+
+    def forward(self, tokens: Tensor, attention: Attention, scale: Tensor | None) -> Tensor:
+        """``(B, F, P, C)`` -> the same shape."""
+        for norm, attend in zip(self.norms, self.attention_blocks, strict=True):
+            tokens = tokens + attend(norm(tokens), attention, scale)
+        return tokens + self.ff(self.ff_norm(tokens))
+
+
+class TemporalTransformer(nn.Module):
+    """Everything between a UNet layer's output and what is added to it."""
+
+    def __init__(
+        self, channels: int, attentions: int, positions: int, operations: Any, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__()
+        kw = {"device": device, "dtype": dtype}
+        self.norm = operations.GroupNorm(num_groups=32, num_channels=channels, eps=1e-6, affine=True, **kw)
+        self.proj_in = operations.Linear(channels, channels, **kw)
+        self.transformer_blocks = nn.ModuleList(
+            [TemporalTransformerBlock(channels, attentions, positions, operations, **kw)]
+        )
+        self.proj_out = operations.Linear(channels, channels, **kw)
+
+    def tile(self, hidden: Tensor, frames: int, attention: Attention, scale: Tensor | None) -> Tensor:
+        """Normed pixels ``(B·F, C, P)`` -> what they add, in the same shape."""
+        tokens = self.proj_in(hidden.transpose(1, 2)).unflatten(0, (-1, frames))
+        tokens = self.transformer_blocks[0](tokens, attention, scale)
+        return self.proj_out(tokens).flatten(0, 1).transpose(1, 2)
+
+
+class TemporalBlock(nn.Module):
+    """The motion module's part at one place of the UNet."""
+
+    def __init__(
+        self, channels: int, attentions: int, positions: int, operations: Any, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__()
+        self.channels = channels
+        self.temporal_transformer = TemporalTransformer(channels, attentions, positions, operations, device, dtype)
+
+    def forward(
+        self,
+        x: Tensor,
+        frames: int,
+        attention: Attention = scaled_dot_product_attention,
+        modulation: Modulation = Modulation(),
+    ) -> Tensor:
+        """Let the frames of each clip see one another.
+
+        Args:
+            x: ``(B·F, C, H, W)``, the frames of a clip side by side.
+            frames: F, at most the positions of the file.
+
+        Returns:
+            ``x`` plus the motion, same shape. Statistics of the norm are per frame.
+        """
+        transformer = self.temporal_transformer
+        # The norm's output is ours alone: each tile is read from it, then overwritten with its result.
+        hidden = transformer.norm(x).flatten(2)
+        source = x.flatten(2)
+        step = tile_pixels(x.shape[0], self.channels, x.device)
+        for start in range(0, hidden.shape[2], step):
+            pixels = slice(start, start + step)
+            motion = transformer.tile(hidden[:, :, pixels], frames, attention, modulation.attention_scale)
+            if modulation.influence is not None:
+                motion = motion * modulation.influence.to(motion.dtype)
+            hidden[:, :, pixels] = source[:, :, pixels] + motion
+        return hidden.unflatten(2, x.shape[2:])

@@ -1,0 +1,28 @@
+"""The nodes of this pack, in menu order."""
+
+from comfy_api.latest import ComfyExtension, io
+
+from .apply import ApplyMotionModule, MotionSettings
+from .context import ContextWindowOptions
+from .load import ApplyMotionLoRA, LoadMotionModule, register_model_folders
+from .sample import AnimateDiffSampler
+
+NODES: list[type[io.ComfyNode]] = [
+    LoadMotionModule,
+    ApplyMotionLoRA,
+    MotionSettings,
+    ApplyMotionModule,
+    ContextWindowOptions,
+    AnimateDiffSampler,
+]
+
+
+class AnimateDiffExtension(ComfyExtension):
+    """What ComfyUI asks the pack for."""
+
+    async def on_load(self) -> None:
+        """Called once, before the node list is read."""
+        register_model_folders()
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return NODES

@@ -1,0 +1,297 @@
+"""Put motion modules to work on a MODEL, without changing anything of the UNet.
+
+``animate`` clones a MODEL and registers, all of it on the clone: the motion module as an additional model, wrappers
+around the host's sampling calls, the training schedule and, if asked for, context windows. During a model call the
+wrapper ``_apply_model`` hands the temporal blocks to ``_run_layer``, which the host calls in place of each residual
+block and spatial transformer. When the call ends nothing of it is left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from comfy.ldm.modules.attention import SpatialTransformer, optimized_attention
+from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock, UNetModel, forward_timestep_embed
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import CallbacksMP, WrappersMP
+from torch import Tensor
+
+from ..motion.attention import Attention
+from ..motion.model import Place
+from ..motion.module import Modulation, TemporalBlock
+from .beta_schedule import restore_beta_schedule, set_beta_schedule
+from .patcher import MotionSettings, config_of, family_of, settings_of
+from .windows import ContextOptions, set_windows, window_length
+
+KEY = "animatediff"
+LAYER_PATCH = "forward_timestep_embed_patch"
+WRAPPERS = (WrappersMP.OUTER_SAMPLE, WrappersMP.CALC_COND_BATCH, WrappersMP.APPLY_MODEL)
+
+Anchors = dict[Place, tuple[type, int]]
+"""After which layer of a UNet block its temporal block runs, and with how many channels."""
+
+
+class Motion(NamedTuple):
+    """One motion module during one model call."""
+
+    blocks: dict[Place, TemporalBlock]
+    modulation: Modulation
+
+
+class ModelCall(NamedTuple):
+    """What ``_run_layer`` needs; travels in ``transformer_options[KEY]``, tensors and modules only."""
+
+    anchors: Anchors
+    motions: tuple[Motion, ...]
+    others: list[Any]
+
+
+@dataclass(frozen=True)
+class Animation:
+    """Attached to an animated MODEL: where its UNet takes temporal blocks."""
+
+    anchors: Anchors
+
+
+# --- wiring ----------------------------------------------------------------------------------------------------------
+
+
+def find_anchors(unet: UNetModel) -> Anchors:
+    """A block's temporal block runs after its last spatial transformer, or else after its residual block."""
+    anchors: Anchors = {}
+    stages = {"input": unet.input_blocks, "middle": [unet.middle_block], "output": unet.output_blocks}
+    for stage, blocks in stages.items():
+        for index, block in enumerate(blocks):
+            transformers = [layer for layer in block or () if isinstance(layer, SpatialTransformer)]
+            residuals = [layer for layer in block or () if isinstance(layer, ResBlock)]
+            if residuals:
+                layer = SpatialTransformer if transformers else ResBlock
+                anchors[stage, index] = (layer, residuals[0].out_channels)
+    return anchors
+
+
+def _check_base(model: ModelPatcher, motion: ModelPatcher) -> Anchors:
+    """Raise ValueError unless every temporal block has a place of its size in the UNet."""
+    base, name = family_of(motion).base, settings_of(motion).name
+    got = type(model.model.model_config).__name__
+    unet = model.get_model_object("diffusion_model")
+    if not isinstance(unet, UNetModel):
+        raise ValueError(f"{name} is a motion module for {base}, this MODEL is {got}. Load a {base} checkpoint.")
+    anchors = find_anchors(unet)
+    for place, block in motion.model.places().items():
+        channels = anchors[place][1] if place in anchors else 0
+        if channels != block.channels:
+            raise ValueError(
+                f"{name} is a motion module for {base}, this MODEL is {got}: UNet block {place[0]} {place[1]} has "
+                f"{channels} channels, the module {block.channels}. Load a {base} checkpoint, or the module for {got}."
+            )
+    return anchors
+
+
+def animate(model: ModelPatcher, motion: ModelPatcher, context: ContextOptions | None = None) -> ModelPatcher:
+    """MODEL + MOTION_MODULE -> an animated MODEL, for any sampler or guider. The given MODEL stays as it is.
+
+    Raises:
+        ValueError: module and MODEL are of different bases, or windows are longer than the module's positions.
+    """
+    anchors = _check_base(model, motion)
+    positions = config_of(motion).positions
+    if context is not None and context.length > positions:
+        raise ValueError(
+            f"{settings_of(motion).name} handles at most {positions} frames at once, context_length is "
+            f"{context.length}. Set it to {positions} or less."
+        )
+    present = model.get_additional_models_with_key(KEY)
+    if any(motion.is_clone(other) for other in present):
+        raise ValueError(f"{settings_of(motion).name} is already on this MODEL. Remove one of the two nodes.")
+    model = model.clone()
+    model.set_additional_models(KEY, [*model.get_additional_models_with_key(KEY), motion.clone()])
+    model.set_attachments(KEY, Animation(anchors))
+    for kind, wrapper in zip(WRAPPERS, (_outer_sample, _calc_cond_batch, _apply_model), strict=True):
+        model.remove_wrappers_with_key(kind, KEY)
+        model.add_wrapper_with_key(kind, KEY, wrapper)
+    model.remove_callbacks_with_key(CallbacksMP.ON_CLONE, KEY)
+    model.add_callback_with_key(CallbacksMP.ON_CLONE, KEY, _match_dynamic)
+    set_beta_schedule(model, family_of(motion).beta_schedule)
+    if context is not None:
+        set_windows(model, context)
+    return model
+
+
+def _match_dynamic(_: ModelPatcher, clone: ModelPatcher) -> None:
+    """A MODEL taken out of dynamic VRAM (by weight hooks, by compilation) takes its motion modules along."""
+    motions = clone.get_additional_models_with_key(KEY)
+    if not clone.is_dynamic() and any(motion.is_dynamic() for motion in motions):
+        clone.set_additional_models(KEY, [m.get_non_dynamic_delegate() if m.is_dynamic() else m for m in motions])
+
+
+# --- a sampling run --------------------------------------------------------------------------------------------------
+
+
+def _check_frames(motions: list[ModelPatcher], frames: int, at_once: int) -> None:
+    """Raise ValueError for clips no motion module can take; warn about those it was not trained for."""
+    if frames == 0:
+        raise ValueError("The latent has 0 frames. Set the batch size of the empty latent to the number of frames.")
+    for motion in motions:
+        name, positions, trained = settings_of(motion).name, config_of(motion).positions, family_of(motion).frames
+        if at_once > positions:
+            advice = "Add Context Window Options" if at_once == frames else f"Set context_length to {positions} or less"
+            raise ValueError(
+                f"{name} handles at most {positions} frames at once; this latent has {at_once}. {advice} or lower the "
+                "batch size."
+            )
+        if at_once < trained:
+            logging.warning(
+                "%s was trained on clips of %d frames, this one has %d: motion will be weak or broken. "
+                "The batch size of the latent is the number of frames.",
+                name,
+                trained,
+                at_once,
+            )
+
+
+def _outer_sample(executor: Any, noise: Tensor, latent_image: Tensor, sampler: Any, sigmas: Tensor, *args: Any, **kw: Any) -> Any:
+    """Around a whole sampling run: check the clip, and keep the training schedule if a later node replaced it."""
+    guider = executor.class_obj
+    model = guider.model_patcher
+    motions = model.get_additional_models_with_key(KEY)
+    frames = noise.shape[0]
+    _check_frames(motions, frames, window_length(guider.model_options, frames))
+    guider.model_patcher, sigmas = restore_beta_schedule(model, family_of(motions[-1]).beta_schedule, sigmas)
+    try:
+        return executor(noise, latent_image, sampler, sigmas, *args, **kw)
+    finally:
+        guider.model_patcher = model
+
+
+def _calc_cond_batch(executor: Any, model: Any, conds: Any, x_in: Tensor, timestep: Tensor, model_options: dict[str, Any]) -> Any:
+    """Around the evaluation of all conds for one clip or window: here, and only here, the batch is the frames."""
+    options = {**model_options.get("transformer_options", {}), f"{KEY}_frames": x_in.shape[0]}
+    return executor(model, conds, x_in, timestep, {**model_options, "transformer_options": options})
+
+
+# --- one model call --------------------------------------------------------------------------------------------------
+
+
+def _modulation(settings: MotionSettings, device: torch.device) -> Modulation:
+    """Strengths as tensors, or None where they change nothing."""
+    influence = None if settings.influence == 1.0 else torch.tensor(settings.influence, device=device)
+    scale = None if settings.attention_scale == 1.0 else torch.tensor(settings.attention_scale, device=device)
+    return Modulation(influence, scale)
+
+
+def _active_motions(base_model: Any, patchers: list[ModelPatcher], sigma: float, device: torch.device) -> tuple[Motion, ...]:
+    """The motion modules whose step range holds ``sigma``, ready to run."""
+    percent_to_sigma = base_model.model_sampling.percent_to_sigma
+    active = []
+    for patcher in patchers:
+        settings = settings_of(patcher)
+        in_range = percent_to_sigma(settings.end_percent) < sigma <= percent_to_sigma(settings.start_percent)
+        if settings.influence != 0.0 and in_range:
+            active.append(Motion(patcher.model.places(), _modulation(settings, device)))
+    return tuple(active)
+
+
+def _signature(motions: tuple[Motion, ...]) -> str:
+    """A name for the structure of what runs, so that torch.compile tells graphs apart (see ``_apply_model``)."""
+    parts = [
+        (sorted((place, block.channels) for place, block in m.blocks.items()), [value is None for value in m.modulation])
+        for m in motions
+    ]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _check_output(out: Tensor, patchers: list[ModelPatcher], options: dict[str, Any]) -> None:
+    """On the first step, trace NaN in the result back to NaN in motion weights. Raises ValueError."""
+    first_sigma = options.get("sample_sigmas")
+    if first_sigma is None or options["sigmas"].flatten()[0] != first_sigma[0] or not torch.isnan(out).any():
+        return
+    for patcher in patchers:
+        broken = [key for key, tensor in patcher.model.named_parameters() if torch.isnan(tensor).any()]
+        if broken:
+            raise ValueError(
+                f"{settings_of(patcher).name} holds NaN in {len(broken)} tensors (first: {broken[0]}), so every frame would "
+                "be black. The file is damaged: download it again."
+            )
+
+
+def _apply_model(
+    executor: Any,
+    x: Tensor,
+    t: Tensor,
+    c_concat: Any = None,
+    c_crossattn: Any = None,
+    control: Any = None,
+    transformer_options: dict[str, Any] = {},  # noqa: B006 - the host's own signature; it is never written to
+    **kw: Any,
+) -> Any:
+    """Around one call of the UNet: bring the temporal blocks.
+
+    Motion modules are found on the model's current patcher, never remembered, so clones and devices keep their own.
+    Under TorchCompileModel everything read from ``transformer_options`` escapes the compiler's checks; the two extra
+    keyword arguments, which the UNet ignores, are checked, and tell it when another graph is needed.
+    """
+    patchers = executor.class_obj.current_patcher.get_additional_models_with_key(KEY)
+    frames = transformer_options.get(f"{KEY}_frames") or x.shape[0] // len(transformer_options["cond_or_uncond"])
+    motions = _active_motions(executor.class_obj, patchers, float(t.flatten()[0]), x.device)
+    if not motions:
+        return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kw)
+    anchors = executor.class_obj.current_patcher.get_attachment(KEY).anchors
+    patches = transformer_options.get("patches", {})
+    options = {
+        **transformer_options,
+        "patches": {**patches, LAYER_PATCH: [(SpatialTransformer, _run_layer), (ResBlock, _run_layer)]},
+        KEY: ModelCall(anchors, motions, patches.get(LAYER_PATCH, [])),
+    }
+    kw |= {"num_video_frames": frames, f"{KEY}_{_signature(motions)}": True}
+    out = executor(x, t, c_concat, c_crossattn, control, options, **kw)
+    _check_output(out, patchers, options)
+    return out
+
+
+class _HostAttention:
+    """The attention the user chose for the host, in the shape ``motion`` expects."""
+
+    def __init__(self, transformer_options: dict[str, Any]) -> None:
+        self.transformer_options = transformer_options
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+        return optimized_attention(q, k, v, heads, skip_reshape=True, transformer_options=self.transformer_options)
+
+
+def host_attention(transformer_options: dict[str, Any]) -> Attention:
+    """See ``motion.attention.Attention``."""
+    return _HostAttention(transformer_options)
+
+
+def _run_layer(
+    layer: Any,
+    x: Tensor,
+    emb: Tensor,
+    context: Any,
+    transformer_options: dict[str, Any],
+    output_shape: Any,
+    time_context: Any,
+    num_video_frames: int,
+    image_only_indicator: Any,
+) -> Tensor:
+    """Called by the host in place of a residual block or spatial transformer: run it, then the temporal block.
+
+    The layer itself is left to the host and to patches that other packs registered for it.
+    """
+    call: ModelCall = transformer_options[KEY]
+    inner = {**transformer_options, "patches": {**transformer_options["patches"], LAYER_PATCH: call.others}}
+    x = forward_timestep_embed(
+        (layer,), x, emb, context, inner, output_shape, time_context, num_video_frames, image_only_indicator
+    )
+    transformer_options["transformer_index"] = inner["transformer_index"]
+    place = transformer_options["block"]
+    if place in call.anchors and isinstance(layer, call.anchors[place][0]):
+        for motion in call.motions:
+            if place in motion.blocks:
+                x = motion.blocks[place](x, num_video_frames, host_attention(transformer_options), motion.modulation)
+    return x
