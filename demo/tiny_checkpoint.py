@@ -26,6 +26,7 @@ SMOOTH_SHARE = 0.45  # how much of the smooth part of a latent is taken for sign
 DEEP_SHARE = 0.2  # how loud the deep layers are in the predicted noise
 TEXT_SHARE = 0.1  # how loud the prompt is in the deep layers; guidance multiplies it
 SILU_MEAN = 0.2066  # the mean of silu(x) for a normal x
+PIXEL_SPREAD = 0.22  # standard deviation of a decoded pixel, in a range of 1
 BLUR = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 16.0
 
 
@@ -194,7 +195,7 @@ def text_encoder(seed: int = 1) -> dict[str, Tensor]:
 def autoencoder(seed: int = 2) -> dict[str, Tensor]:
     """A random TAESD, the autoencoder the host recognises by `taesd_decoder.1.weight`."""
     weights = Weights(seed)
-    weights["vae_scale"] = torch.tensor(0.18215)  # the host hands over latents at the scale of the real VAE
+    weights["vae_scale"] = torch.tensor(0.1)  # brings the latents this UNet makes, which the host passes as they are, to 1
     weights["vae_shift"] = torch.tensor(0.0)
     width = VAE_CHANNELS
     weights.conv("taesd_encoder.0", width, 3)
@@ -208,11 +209,41 @@ def autoencoder(seed: int = 2) -> dict[str, Tensor]:
         weights.conv(f"taesd_decoder.{index}", width, width, bias=False)
     for index in (3, 4, 5, 8, 9, 10, 13, 14, 15, 18):
         _vae_block(weights, f"taesd_decoder.{index}")
-    weights.conv("taesd_decoder.19", 3, width, gain=0.5)
-    weights["taesd_decoder.19.bias"] += 0.5  # the middle of the range of a pixel
+    weights.conv("taesd_decoder.19", 3, width)
+    _calibrate(weights)
     return weights
 
 
 def _vae_block(weights: Weights, name: str) -> None:
     for index, gain in ((0, 1.0), (2, 1.0), (4, 0.5)):
         weights.conv(f"{name}.conv.{index}", VAE_CHANNELS, VAE_CHANNELS, gain=gain)
+
+
+def _calibrate(weights: Weights) -> None:
+    """Scale and shift the decoder's last layer so that its pixels have a mean of 0.5 and stay inside 0..1 mostly."""
+    latent = torch.nn.functional.interpolate(torch.randn(4, LATENT_CHANNELS, 8, 8, generator=weights.random), scale_factor=2)
+    pixels = _decode(weights, latent)
+    mean, spread = pixels.mean(dim=(0, 2, 3)), pixels.std(dim=(0, 2, 3))
+    last = "taesd_decoder.19"
+    gain = PIXEL_SPREAD / spread
+    weights[f"{last}.weight"] *= gain[:, None, None, None]
+    weights[f"{last}.bias"] = 0.5 + (weights[f"{last}.bias"] - mean) * gain
+
+
+def _decode(weights: Weights, latent: Tensor) -> Tensor:
+    """What the host's TAESD decoder computes, (B, 4, H, W) -> (B, 3, 8H, 8W)."""
+
+    def conv(name: str, x: Tensor) -> Tensor:
+        name = f"taesd_decoder.{name}"
+        return torch.nn.functional.conv2d(x, weights[f"{name}.weight"], weights.get(f"{name}.bias"), padding=1)
+
+    x = conv("1", torch.tanh(latent / 3) * 3).relu()
+    for index in range(3, 19):
+        if index in (6, 11, 16):
+            x = torch.nn.functional.interpolate(x, scale_factor=2)
+        elif index in (7, 12, 17):
+            x = conv(str(index), x)
+        else:
+            inner = conv(f"{index}.conv.2", conv(f"{index}.conv.0", x).relu()).relu()
+            x = (conv(f"{index}.conv.4", inner) + x).relu()
+    return conv("19", x)

@@ -148,7 +148,9 @@ def _peel(loaded: Any) -> dict[str, Tensor]:
     return {key.removeprefix("module."): value for key, value in tensors.items()}
 
 
-def read_tensors(path: str | Path, read_safetensors: Callable[[str], Mapping[str, Any]] = load_file) -> dict[str, Tensor]:
+def read_tensors(
+    path: str | Path, read_safetensors: Callable[[str], Mapping[str, Any]] = load_file
+) -> dict[str, Tensor]:
     """Open a model file.
 
     Args:

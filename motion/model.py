@@ -47,7 +47,9 @@ class MotionModel(nn.Module):
         )
         if config.has_mid:
             self.mid_block = Level(1, config.down_channels[-1], config, operations, **kw)
-        self.up_blocks = nn.ModuleList(Level(UP_BLOCKS_PER_LEVEL, c, config, operations, **kw) for c in config.up_channels)
+        self.up_blocks = nn.ModuleList(
+            Level(UP_BLOCKS_PER_LEVEL, c, config, operations, **kw) for c in config.up_channels
+        )
 
     def places(self) -> dict[Place, TemporalBlock]:
         """Which temporal block runs where. A down level is followed by one downsampling block, except the last."""

@@ -24,7 +24,9 @@ class MotionSettings(io.ComfyNode):
             description="Sets how strongly a motion module acts and during which part of the sampling steps.",
             search_aliases=["motion scale", "multival", "effect"],
             inputs=[
-                MotionModule.Input("motion_module", tooltip="The motion module to set up; the original stays as it is."),
+                MotionModule.Input(
+                    "motion_module", tooltip="The motion module to set up; the original stays as it is."
+                ),
                 io.Float.Input(
                     "influence",
                     default=1.0,
@@ -74,7 +76,9 @@ class ApplyMotionModule(io.ComfyNode):
             description="Animates a MODEL. Use the result with any KSampler or guider; each latent of a batch is a frame.",
             search_aliases=["animatediff", "evolved sampling", "animate"],
             inputs=[
-                io.Model.Input("model", tooltip="Checkpoint of the module's base (SD1.5), with any LoRA or patch on it."),
+                io.Model.Input(
+                    "model", tooltip="Checkpoint of the module's base (SD1.5), with any LoRA or patch on it."
+                ),
                 MotionModule.Input("motion_module", tooltip="From Load Motion Module."),
                 ContextOptions.Input(
                     "context_options",

@@ -70,7 +70,9 @@ class ApplyMotionLoRA(io.ComfyNode):
             description="Adds a camera move or another trained motion to a motion module. Chain several to mix them.",
             search_aliases=["pan", "zoom", "tilt", "roll", "camera motion"],
             inputs=[
-                MotionModule.Input("motion_module", tooltip="The motion module to change; the original stays as it is."),
+                MotionModule.Input(
+                    "motion_module", tooltip="The motion module to change; the original stays as it is."
+                ),
                 io.Combo.Input(
                     "motion_lora",
                     options=folder_paths.get_filename_list(LORAS),

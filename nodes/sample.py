@@ -23,11 +23,15 @@ class AnimateDiffSampler(io.ComfyNode):
             description="Makes a clip: animates the MODEL with the motion module and samples every latent as a frame.",
             search_aliases=["animatediff", "ksampler", "text to video"],
             inputs=[
-                io.Model.Input("model", tooltip="Checkpoint of the module's base (SD1.5), with any LoRA or patch on it."),
+                io.Model.Input(
+                    "model", tooltip="Checkpoint of the module's base (SD1.5), with any LoRA or patch on it."
+                ),
                 MotionModule.Input("motion_module", tooltip="From Load Motion Module."),
                 io.Conditioning.Input("positive", tooltip="What the clip shows."),
                 io.Conditioning.Input("negative", tooltip="What to keep out of the clip."),
-                io.Latent.Input("latent_image", tooltip="The batch size is the number of frames; 16 suits most modules."),
+                io.Latent.Input(
+                    "latent_image", tooltip="The batch size is the number of frames; 16 suits most modules."
+                ),
                 io.Int.Input(
                     "seed",
                     default=0,
@@ -36,7 +40,9 @@ class AnimateDiffSampler(io.ComfyNode):
                     control_after_generate=True,
                     tooltip="Starting point of the noise: the same seed gives the same clip. 0 to 2^64 - 1.",
                 ),
-                io.Int.Input("steps", default=25, min=1, max=10000, tooltip="Denoising steps; 20 to 30 suit most modules."),
+                io.Int.Input(
+                    "steps", default=25, min=1, max=10000, tooltip="Denoising steps; 20 to 30 suit most modules."
+                ),
                 io.Float.Input(
                     "cfg",
                     default=7.5,
@@ -46,8 +52,12 @@ class AnimateDiffSampler(io.ComfyNode):
                     round=0.01,
                     tooltip="How strictly the prompts are followed; the authors used 7.5. Range 0 to 100.",
                 ),
-                io.Combo.Input("sampler_name", options=SAMPLERS, default="euler", tooltip="Sampling algorithm of the host."),
-                io.Combo.Input("scheduler", options=SCHEDULERS, default="normal", tooltip="How noise falls over the steps."),
+                io.Combo.Input(
+                    "sampler_name", options=SAMPLERS, default="euler", tooltip="Sampling algorithm of the host."
+                ),
+                io.Combo.Input(
+                    "scheduler", options=SCHEDULERS, default="normal", tooltip="How noise falls over the steps."
+                ),
                 io.Float.Input(
                     "denoise",
                     default=1.0,

@@ -154,7 +154,9 @@ def _check_frames(motions: list[ModelPatcher], frames: int, at_once: int) -> Non
             )
 
 
-def _outer_sample(executor: Any, noise: Tensor, latent_image: Tensor, sampler: Any, sigmas: Tensor, *args: Any, **kw: Any) -> Any:
+def _outer_sample(
+    executor: Any, noise: Tensor, latent_image: Tensor, sampler: Any, sigmas: Tensor, *args: Any, **kw: Any
+) -> Any:
     """Around a whole sampling run: check the clip, and keep the training schedule if a later node replaced it."""
     guider = executor.class_obj
     model = guider.model_patcher
@@ -168,7 +170,9 @@ def _outer_sample(executor: Any, noise: Tensor, latent_image: Tensor, sampler: A
         guider.model_patcher = model
 
 
-def _calc_cond_batch(executor: Any, model: Any, conds: Any, x_in: Tensor, timestep: Tensor, model_options: dict[str, Any]) -> Any:
+def _calc_cond_batch(
+    executor: Any, model: Any, conds: Any, x_in: Tensor, timestep: Tensor, model_options: dict[str, Any]
+) -> Any:
     """Around the evaluation of all conds for one clip or window: here, and only here, the batch is the frames."""
     options = {**model_options.get("transformer_options", {}), f"{KEY}_frames": x_in.shape[0]}
     return executor(model, conds, x_in, timestep, {**model_options, "transformer_options": options})
@@ -184,7 +188,9 @@ def _modulation(settings: MotionSettings, device: torch.device) -> Modulation:
     return Modulation(influence, scale)
 
 
-def _active_motions(base_model: Any, patchers: list[ModelPatcher], sigma: float, device: torch.device) -> tuple[Motion, ...]:
+def _active_motions(
+    base_model: Any, patchers: list[ModelPatcher], sigma: float, device: torch.device
+) -> tuple[Motion, ...]:
     """The motion modules whose step range holds ``sigma``, ready to run."""
     percent_to_sigma = base_model.model_sampling.percent_to_sigma
     active = []
@@ -199,7 +205,10 @@ def _active_motions(base_model: Any, patchers: list[ModelPatcher], sigma: float,
 def _signature(motions: tuple[Motion, ...]) -> str:
     """A name for the structure of what runs, so that torch.compile tells graphs apart (see ``_apply_model``)."""
     parts = [
-        (sorted((place, block.channels) for place, block in m.blocks.items()), [value is None for value in m.modulation])
+        (
+            sorted((place, block.channels) for place, block in m.blocks.items()),
+            [value is None for value in m.modulation],
+        )
         for m in motions
     ]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -37,7 +37,9 @@ class ContextOptions:
 
     def __post_init__(self) -> None:
         if self.length < 1 or self.overlap < 0:
-            raise ValueError(f"context_length must be at least 1 and overlap at least 0; got {self.length}, {self.overlap}.")
+            raise ValueError(
+                f"context_length must be at least 1 and overlap at least 0; got {self.length}, {self.overlap}."
+            )
         if self.overlap >= self.length:
             raise ValueError(
                 f"context_overlap must be less than context_length, or windows never advance; got overlap "
@@ -124,7 +126,15 @@ def _cut_batch(batch: torch.Tensor | None, window: Any) -> torch.Tensor | None:
 
 
 def publish_window(
-    handler: Any, model: Any, x_in: torch.Tensor, conds: Any, timestep: Any, model_options: Any, idx: int, window: Any, *_: Any
+    handler: Any,
+    model: Any,
+    x_in: torch.Tensor,
+    conds: Any,
+    timestep: Any,
+    model_options: Any,
+    idx: int,
+    window: Any,
+    *_: Any,
 ) -> None:
     """Tell IP-Adapter and Advanced-ControlNet which frames come next, under the name they read."""
     model_options["transformer_options"]["ad_params"] = {
