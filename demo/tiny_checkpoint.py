@@ -24,7 +24,7 @@ LATENT_CHANNELS = 4
 
 SMOOTH_SHARE = 0.45  # how much of the smooth part of a latent is taken for signal
 DEEP_SHARE = 0.2  # how loud the deep layers are in the predicted noise
-TEXT_SHARE = 0.1  # how loud the prompt is in the deep layers; guidance multiplies it
+TEXT_SHARE = 0.3  # how loud the prompt is in the deep layers; guidance multiplies it
 SILU_MEAN = 0.2066  # the mean of silu(x) for a normal x
 PIXEL_SPREAD = 0.22  # standard deviation of a decoded pixel, in a range of 1
 BLUR = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 16.0
@@ -195,7 +195,7 @@ def text_encoder(seed: int = 1) -> dict[str, Tensor]:
 def autoencoder(seed: int = 2) -> dict[str, Tensor]:
     """A random TAESD, the autoencoder the host recognises by `taesd_decoder.1.weight`."""
     weights = Weights(seed)
-    weights["vae_scale"] = torch.tensor(0.1)  # brings the latents this UNet makes, which the host passes as they are, to 1
+    weights["vae_scale"] = torch.tensor(0.06)  # brings the latents this UNet makes, which the host passes as they are, to 1
     weights["vae_shift"] = torch.tensor(0.0)
     width = VAE_CHANNELS
     weights.conv("taesd_encoder.0", width, 3)

@@ -1,0 +1,126 @@
+"""The commands of `dev.py`: what each one does once the environment is there, and the command line they share."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import webbrowser
+from pathlib import Path
+
+from .animate import animate
+from .cache import SetupError, say
+from .client import PromptError
+from .environment import DEFAULT_HOST, REPOSITORY, VERSIONS, Environment, Options, child_environment, prepare
+from .server import Server
+
+DESCRIPTION = """\
+Commands for developers. `python3 dev.py COMMAND --help` says more.
+
+All of them first make what they need (a ComfyUI, a Python environment with PyTorch, tiny random models) in a cache
+outside this folder ($ANIMATEDIFF_CACHE, or your user's cache folder), and find it again the next time."""
+
+
+def demo(environment: Environment, options: argparse.Namespace) -> int:
+    """Run the text-to-video workflow on tiny random models and save the animation."""
+    files = animate(environment, options.output, options.port)
+    say("Done. The models are random, so the pictures are patterns; each frame differs from the others.")
+    for file in files:
+        say(f"  {file}")
+    return 0
+
+
+def test(environment: Environment, options: argparse.Namespace) -> int:
+    """Run the tests against a real ComfyUI. Arguments dev.py does not know go to pytest."""
+    variables = child_environment(COMFYUI_PATH=str(environment.comfyui), ANIMATEDIFF_BASE=str(environment.base))
+    # Not `python -m pytest`: that puts this folder first on sys.path, where our `nodes` would hide ComfyUI's.
+    start = "import sys; sys.path.pop(0); import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    marker = "gpu" if options.gpu else "not gpu"
+    paths = [] if any(_is_test_path(argument) for argument in options.rest) else [str(REPOSITORY / "tests")]
+    command = [str(environment.python), "-c", start, "-m", marker, *paths, *options.rest]
+    return subprocess.run(command, cwd=REPOSITORY, env=variables, check=False).returncode
+
+
+def _is_test_path(argument: str) -> bool:
+    return not argument.startswith("-") and (REPOSITORY / argument.split("::")[0]).exists()
+
+
+def lint(environment: Environment, options: argparse.Namespace) -> int:
+    """Check style with ruff and types with pyright."""
+    config = environment.base / "pyrightconfig.json"
+    config.write_text(json.dumps(_pyright_config(environment)), encoding="utf-8")
+    commands = (
+        [str(environment.python), "-m", "ruff", "check", "--no-cache", str(REPOSITORY)],
+        [str(environment.python), "-m", "pyright", "--pythonpath", str(environment.python), "-p", str(config)],
+    )
+    failed = 0
+    for command in commands:
+        say(f"{command[2]}:")
+        failed |= subprocess.run(command, cwd=REPOSITORY, env=child_environment(), check=False).returncode != 0
+    return int(failed)
+
+
+def _pyright_config(environment: Environment) -> dict[str, object]:
+    """This repository's pyright settings, and where ComfyUI is, which only this machine knows."""
+    return {"extends": str(REPOSITORY / "pyproject.toml"), "extraPaths": [str(environment.comfyui)]}
+
+
+def serve(environment: Environment, options: argparse.Namespace) -> int:
+    """Run ComfyUI with this pack and the tiny models until Ctrl-C."""
+    with Server(environment, None, options.port or 8188) as server:
+        say(f"ComfyUI runs at {server.url} (Ctrl-C ends it).")
+        if not options.no_browser:
+            webbrowser.open(server.url)
+        return server.wait()
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    given = os.environ.get("COMFYUI_PATH")
+    shared.add_argument("--comfyui", type=Path, default=given, metavar="PATH", help="use this ComfyUI checkout")
+    shared.add_argument("--python", type=Path, metavar="PATH", help="use this Python, which has ComfyUI's requirements")
+    versions = ", ".join(VERSIONS)
+    shared.add_argument("--host", default=DEFAULT_HOST, metavar="VERSION", help=f"ComfyUI version ({versions})")
+    parser = argparse.ArgumentParser(prog="dev.py", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for run in (demo, test, lint, serve):
+        command = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__, parents=[shared])
+        command.set_defaults(run=run)
+        if run in (demo, serve):
+            command.add_argument("--port", type=int, metavar="N", help="port of the server")
+        if run is demo:
+            command.add_argument("--output", type=Path, default=REPOSITORY / "output", help="folder for the results")
+        elif run is test:
+            command.add_argument("--gpu", action="store_true", help="run the tests that need a GPU, and only those")
+        elif run is serve:
+            command.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    return parser
+
+
+def _end(number: int, _: object) -> None:
+    """Turn a signal into an exception, so that every `finally` runs and the server ends with us."""
+    raise SystemExit(128 + number)
+
+
+def main() -> int:
+    """Read the command line, prepare, and run the command; returns the exit status."""
+    parser = _parser()
+    options, options.rest = parser.parse_known_args()
+    if options.rest and options.run is not test:
+        parser.error(f"unknown arguments: {' '.join(options.rest)}")
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _end)
+    try:
+        environment = prepare(Options(options.host, options.comfyui, options.python))
+        return options.run(environment, options)
+    except KeyboardInterrupt:
+        say("Stopped.")
+        return 130
+    except (SetupError, PromptError, RuntimeError, ValueError) as error:
+        sys.stderr.write(f"\ndev.py {options.run.__name__}: {error}\n")
+        return 1
+
