@@ -11,8 +11,9 @@ import sys
 
 def main() -> int:
     """Check the Python version and run the command; returns the exit status."""
-    if sys.version_info < (3, 10):  # before the import: an older Python could not even read those files
-        sys.stderr.write("dev.py needs Python 3.10 or newer; this is {}.{}. Use a newer one.\n".format(*sys.version_info))  # noqa: UP032
+    if sys.version_info < (3, 10):  # noqa: UP036 - an older Python may well be the one that runs this
+        got = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        sys.stderr.write(f"dev.py needs Python 3.10 or newer; this is {got}. Run it with a newer one.\n")
         return 1
     sys.dont_write_bytecode = True  # a clone stays as it was
     from demo.commands import main as run

@@ -35,6 +35,7 @@ def demo(environment: Environment, options: argparse.Namespace) -> int:
 
 def test(environment: Environment, options: argparse.Namespace) -> int:
     """Run the tests against a real ComfyUI. Arguments dev.py does not know go to pytest."""
+    _require(environment.python, "pytest")
     variables = child_environment(COMFYUI_PATH=str(environment.comfyui), ANIMATEDIFF_BASE=str(environment.base))
     # Not `python -m pytest`: that puts this folder first on sys.path, where our `nodes` would hide ComfyUI's.
     start = "import sys; sys.path.pop(0); import pytest; sys.exit(pytest.main(sys.argv[1:]))"
@@ -50,6 +51,7 @@ def _is_test_path(argument: str) -> bool:
 
 def lint(environment: Environment, options: argparse.Namespace) -> int:
     """Check style with ruff and types with pyright."""
+    _require(environment.python, "ruff", "pyright")
     config = environment.base / "pyrightconfig.json"
     config.write_text(json.dumps(_pyright_config(environment)), encoding="utf-8")
     commands = (
@@ -61,6 +63,14 @@ def lint(environment: Environment, options: argparse.Namespace) -> int:
         say(f"{command[2]}:")
         failed |= subprocess.run(command, cwd=REPOSITORY, env=child_environment(), check=False).returncode != 0
     return int(failed)
+
+
+def _require(python: Path, *modules: str) -> None:
+    """Raises SetupError when an interpreter given with --python lacks the tools of a command."""
+    for module in modules:
+        probe = subprocess.run([python, "-c", f"import {module}"], capture_output=True, check=False)
+        if probe.returncode != 0:
+            raise SetupError(f"This command needs {module}; {python} does not have it. Install it, or omit --python.")
 
 
 def _pyright_config(environment: Environment) -> dict[str, object]:
@@ -120,7 +130,7 @@ def main() -> int:
     except KeyboardInterrupt:
         say("Stopped.")
         return 130
-    except (SetupError, PromptError, RuntimeError, ValueError) as error:
+    except (SetupError, PromptError, OSError, RuntimeError, ValueError) as error:
         sys.stderr.write(f"\ndev.py {options.run.__name__}: {error}\n")
         return 1
 

@@ -38,8 +38,7 @@ def complaint(frames: list[Image.Image], wanted: int | None) -> str | None:
         return f"The animation should have {wanted} frames and has {len(frames)}."
     seen: dict[bytes, int] = {}
     for index, frame in enumerate(frames):
-        extremes = frame.getextrema()
-        if all(low == high for low, high in extremes):
+        if frame.getcolors(maxcolors=1) is not None:
             return f"Frame {index} is one plain colour, so the sampler's result was empty or not a number."
         first = seen.setdefault(frame.tobytes(), index)
         if first != index:

@@ -47,6 +47,7 @@ NO_NETWORK = (
     "ConnectTimeout",
     "Read timed out",
     "ProxyError",
+    "from versions: none",  # what pip says in the end; the versions we ask for are there on any complete index
 )
 
 
@@ -70,7 +71,6 @@ class Environment:
 
 def prepare(options: Options) -> Environment:
     """Make, or find again, everything ComfyUI needs to run with this pack and the tiny models."""
-    check_python()
     cache = cache_dir()
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -82,13 +82,6 @@ def prepare(options: Options) -> Environment:
         base = _base_directory(cache)
         _tiny_models(base, python)
     return Environment(comfyui, python, base)
-
-
-def check_python() -> None:
-    """Raises SetupError on a Python that is too old."""
-    if sys.version_info < (3, 10):
-        got = ".".join(map(str, sys.version_info[:3]))
-        raise SetupError(f"Python 3.10 or newer is needed; this is {got}. Run dev.py with a newer Python.")
 
 
 def child_environment(**extra: str) -> dict[str, str]:
@@ -224,7 +217,7 @@ def _pip(python: Path, arguments: Sequence[str], cache: Path) -> None:
     text = log.read_text(encoding="utf-8", errors="replace")
     tail = "\n".join(f"    {line}" for line in text.splitlines()[-12:])
     if any(sign in text for sign in NO_NETWORK):
-        advice = "The Python package index cannot be reached: check the network, the proxy and pip's settings."
+        advice = "The Python package index could not be reached. Check the network, the proxy and pip's settings."
     else:
         advice = "The network was reached, so the reason is in pip's words below."
     raise SetupError(f"pip {arguments[0]} failed. {advice}\n{tail}\nAll of pip's output: {log}")

@@ -6,6 +6,8 @@ ComfyUI recognises a model by the widths of its UNet. This adds one entry to its
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import comfy.supported_models
 from comfy import sd1_clip
 from comfy.supported_models_base import ClipTarget
@@ -40,7 +42,7 @@ class TinySD1ClipModel(sd1_clip.SD1ClipModel):
 class TinySD15(comfy.supported_models.SD15):
     """SD1.5 with a tenth of the channels."""
 
-    unet_config = {**comfy.supported_models.SD15.unet_config, "context_dim": 64, "model_channels": 32}
+    unet_config: ClassVar[dict[str, object]] = {**comfy.supported_models.SD15.unet_config, "context_dim": 64, "model_channels": 32}
 
     def clip_target(self, state_dict: dict[str, object] | None = None) -> ClipTarget:
         """The host's tokenizer, our small text encoder."""

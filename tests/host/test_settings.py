@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 
-import comfy.samplers
 import pytest
 import torch
 from animatediff_native.motion.config import FAMILIES

@@ -34,8 +34,9 @@ def unet_lora(model, seed: int = 5) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     weights = model.model.state_dict()
     lora = {}
-    for name, key in comfy.lora.model_lora_keys_unet(model.model, {}).items():
-        if not name.startswith("lora_unet_") or not isinstance(key, str) or key not in weights:
+    names = comfy.lora.model_lora_keys_unet(model.model, {})
+    for key, name in {key: name for name, key in names.items() if name.startswith("lora_unet_")}.items():
+        if key not in weights:
             continue
         weight = weights[key]
         if weight.ndim in (2, 4):

@@ -1,0 +1,126 @@
+"""The pack in a real server process: clips, caching, errors, what the front end is told."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from animatediff_native.demo.animate import SMALL, TINY_MODELS
+from animatediff_native.demo.client import ComfyClient, PromptError, workflow_to_prompt
+from PIL import Image, ImageSequence
+
+WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows"
+NODES = {
+    "LoadMotionModule",
+    "ApplyMotionLoRA",
+    "MotionSettings",
+    "ApplyMotionModule",
+    "ContextWindowOptions",
+    "AnimateDiffSampler",
+}
+FAST = {**SMALL, "width": 64, "height": 64, "steps": 2}
+
+
+def graph(client: ComfyClient, name: str, **changes: Any) -> dict[str, Any]:
+    """A workflow as a small prompt. ``changes`` set inputs by name, wherever a node has one."""
+    workflow = json.loads((WORKFLOWS / f"{name}.json").read_text(encoding="utf-8"))
+    prompt = workflow_to_prompt(workflow, client.object_info(), TINY_MODELS)
+    frames = 40 if name == "long_clip" else 16
+    for node in prompt.values():
+        values = {**FAST, "batch_size": frames, **changes}
+        node["inputs"].update({key: value for key, value in values.items() if key in node["inputs"]})
+    return prompt
+
+
+def saved(outputs: dict[str, Any], suffix: str) -> list[dict[str, str]]:
+    """Files of one kind among a prompt's outputs."""
+    entries = [entry for node in outputs.values() for value in node.values() for entry in value]
+    return [entry for entry in entries if isinstance(entry, dict) and entry.get("filename", "").endswith(suffix)]
+
+
+def frames_of(client: ComfyClient, outputs: dict[str, Any]) -> list[bytes]:
+    """Pixels of each frame of the animated WEBP a graph saved."""
+    picture = Image.open(io.BytesIO(client.view(saved(outputs, ".webp")[0])))
+    return [frame.convert("RGB").tobytes() for frame in ImageSequence.Iterator(picture)]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in WORKFLOWS.glob("*.json")))
+def test_every_workflow_makes_a_clip(client: ComfyClient, name: str) -> None:
+    outputs = client.run(graph(client, name))
+    frames = frames_of(client, outputs)
+    assert len(frames) == (40 if name == "long_clip" else 16)
+    assert len(set(frames)) == len(frames), "frames repeat"
+
+
+def test_the_clip_differs_from_the_same_seed_without_motion(client: ComfyClient) -> None:
+    moving = frames_of(client, client.run(graph(client, "any_sampler", seed=11)))
+    prompt = graph(client, "any_sampler", seed=11)
+    apply = next(key for key, node in prompt.items() if node["class_type"] == "ApplyMotionModule")
+    model = prompt[apply]["inputs"]["model"]
+    for node in prompt.values():
+        node["inputs"] = {key: model if value == [apply, 0] else value for key, value in node["inputs"].items()}
+    still = frames_of(client, client.run(prompt))
+    assert len(still) == len(moving) == 16
+    assert all(a != b for a, b in zip(still, moving, strict=True))
+
+
+def test_the_same_graph_twice_is_cached(client: ComfyClient) -> None:
+    prompt = graph(client, "text_to_video", seed=21)
+    client.run(prompt)
+    second = client.queue(prompt)
+    client.wait(second)
+    messages = dict(client.history(second)["status"]["messages"])
+    sampler = next(key for key, node in prompt.items() if node["class_type"] == "AnimateDiffSampler")
+    assert sampler in messages["execution_cached"]["nodes"]
+
+
+def test_an_error_leaves_the_queue_usable(client: ComfyClient) -> None:
+    wanted = frames_of(client, client.run(graph(client, "text_to_video", seed=31)))
+    with pytest.raises(PromptError, match=r"handles at most 32 frames at once; this latent has 48"):
+        client.run(graph(client, "text_to_video", seed=31, batch_size=48))
+    with pytest.raises(PromptError, match=r"got overlap 16 and length 16"):
+        client.run(graph(client, "long_clip", context_overlap=16))
+    again = graph(client, "text_to_video", seed=31)
+    saver = next(node for node in again.values() if node["class_type"] == "SaveAnimatedWEBP")
+    saver["inputs"]["filename_prefix"] = "again"
+    assert frames_of(client, client.run(again)) == wanted
+
+
+def test_a_missing_file_is_refused_before_anything_runs(client: ComfyClient) -> None:
+    with pytest.raises(PromptError, match="motion_module"):
+        client.queue(graph(client, "text_to_video", motion_module="nowhere.ckpt"))
+
+
+def test_object_info_lists_every_node_with_tooltips(client: ComfyClient) -> None:
+    info = client.object_info()
+    ours = {key: node for key, node in info.items() if node["category"].startswith("AnimateDiff")}
+    assert set(ours) == NODES
+    for name, node in ours.items():
+        inputs = {**node["input"].get("required", {}), **node["input"].get("optional", {})}
+        assert inputs and node["description"]
+        for key, spec in inputs.items():
+            assert len(spec) > 1 and spec[1].get("tooltip"), f"{name}.{key} has no tooltip"
+        assert all(node["output_tooltips"]), f"an output of {name} has no tooltip"
+        shown = [key for key, spec in inputs.items() if not spec[1].get("advanced") and spec[0] not in ("MODEL",)]
+        assert len(shown) <= 12
+
+
+def test_workflows_are_in_the_template_list(client: ComfyClient) -> None:
+    templates = client.get_json("/workflow_templates")
+    listed = next(names for pack, names in templates.items() if "animatediff-native" in pack)
+    assert set(listed) == {path.stem for path in WORKFLOWS.glob("*.json")}
+
+
+def test_every_node_has_a_help_page() -> None:
+    pages = {path.stem for path in (WORKFLOWS.parent / "web" / "docs").glob("*.md")}
+    assert pages == NODES
+
+
+def test_start_up_is_quick(client: ComfyClient, server_log: Path) -> None:
+    """ComfyUI prints how long each pack took to import."""
+    lines = [line for line in server_log.read_text(encoding="utf-8").splitlines() if "animatediff-native" in line]
+    times = [float(line.split("seconds")[0].split("]")[-1].split()[-1]) for line in lines if " seconds" in line]
+    assert times and max(times) < 0.2
