@@ -40,6 +40,8 @@ def sinusoidal_positions(positions: int, channels: int) -> Tensor:
 class PositionalEncoding(nn.Module):
     """Holds the table that tells frames apart; kept in float32 because it is added before any projection."""
 
+    pe: Tensor
+
     def __init__(self, positions: int, channels: int, device: Any = None) -> None:
         super().__init__()
         self.register_buffer("pe", torch.empty(1, positions, channels, device=device, dtype=torch.float32))

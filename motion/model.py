@@ -29,6 +29,11 @@ class Level(nn.Module):
         )
 
 
+def _blocks(level: nn.Module) -> list[TemporalBlock]:
+    """The temporal blocks of a level, in the order the UNet runs them."""
+    return [block for block in level.modules() if isinstance(block, TemporalBlock)]
+
+
 class MotionModel(nn.Module):
     """The network of a motion module.
 
@@ -54,12 +59,12 @@ class MotionModel(nn.Module):
     def places(self) -> dict[Place, TemporalBlock]:
         """Which temporal block runs where. A down level is followed by one downsampling block, except the last."""
         places: dict[Place, TemporalBlock] = {}
-        for i, level in enumerate(self.down_blocks):
-            for j, block in enumerate(level.motion_modules):
+        for i, level in enumerate(self.down_blocks.children()):
+            for j, block in enumerate(_blocks(level)):
                 places["input", 1 + (DOWN_BLOCKS_PER_LEVEL + 1) * i + j] = block
         if self.config.has_mid:
-            places["middle", 0] = self.mid_block.motion_modules[0]
-        for i, level in enumerate(self.up_blocks):
-            for j, block in enumerate(level.motion_modules):
+            places["middle", 0] = _blocks(self.mid_block)[0]
+        for i, level in enumerate(self.up_blocks.children()):
+            for j, block in enumerate(_blocks(level)):
                 places["output", UP_BLOCKS_PER_LEVEL * i + j] = block
         return places

@@ -16,7 +16,7 @@ class MotionSettings(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        percent = {"min": 0.0, "max": 1.0, "step": 0.001}
+        percent: dict[str, Any] = {"min": 0.0, "max": 1.0, "step": 0.001}
         return io.Schema(
             node_id="MotionSettings",
             display_name="Motion Settings",

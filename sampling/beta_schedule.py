@@ -7,7 +7,7 @@ whether a node set them before or after ours. Called by ``inject``.
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from comfy.model_patcher import ModelPatcher
@@ -25,22 +25,21 @@ def _sampling_settings(betas: BetaSchedule) -> dict[str, Any]:
     return {"beta_schedule": HOST_CURVES[betas.curve], "linear_start": betas.start, "linear_end": betas.end}
 
 
-def _follows(model_sampling: Any, betas: BetaSchedule) -> bool:
-    """Whether a schedule was made here with these betas."""
-    return getattr(model_sampling, "animatediff_betas", None) == betas
+def _table(model_sampling: Any) -> Tensor:
+    """Log sigmas of the training steps, rising."""
+    return model_sampling.log_sigmas.double().cpu()
 
 
 def retrained_sampling(current: Any, betas: BetaSchedule) -> Any:
     """A schedule of the same kind as ``current`` with the motion module's betas.
 
-    Schedules without discrete betas (continuous EDM, flow) have nothing to replace and are returned unchanged.
+    Returns ``current`` itself if it has them already, or has no betas at all (continuous EDM, flow).
     """
-    if not isinstance(current, ModelSamplingDiscrete) or _follows(current, betas):
+    if not isinstance(current, ModelSamplingDiscrete):
         return current
     settings = {**_sampling_settings(betas), "timesteps": current.num_timesteps}
-    retrained = type(current)(SimpleNamespace(sampling_settings=settings), zsnr=current.zsnr)
-    retrained.animatediff_betas = betas
-    return retrained
+    retrained = type(current)(cast(Any, SimpleNamespace(sampling_settings=settings)), zsnr=current.zsnr)
+    return current if torch.equal(_table(current), _table(retrained)) else retrained
 
 
 def set_beta_schedule(model: ModelPatcher, betas: BetaSchedule) -> None:
@@ -51,7 +50,7 @@ def set_beta_schedule(model: ModelPatcher, betas: BetaSchedule) -> None:
 
 def _timesteps(model_sampling: ModelSamplingDiscrete, sigmas: Tensor) -> Tensor:
     """Fractional index of each sigma in a schedule's table; exact inverse of its ``sigma(timestep)``."""
-    table, wanted = model_sampling.log_sigmas.double().cpu(), sigmas.double().cpu().log()
+    table, wanted = _table(model_sampling), sigmas.double().cpu().log()
     high = torch.searchsorted(table, wanted).clamp(1, len(table) - 1)
     low = high - 1
     fraction = (wanted - table[low]) / (table[high] - table[low])
@@ -60,15 +59,15 @@ def _timesteps(model_sampling: ModelSamplingDiscrete, sigmas: Tensor) -> Tensor:
 
 def _at(model_sampling: ModelSamplingDiscrete, index: Tensor) -> Tensor:
     """Sigma at a fractional index of the table."""
-    table = model_sampling.log_sigmas.double().cpu()
+    table = _table(model_sampling)
     low = index.floor().long()
     high = index.ceil().long()
     return torch.lerp(table[low], table[high], index - low).exp()
 
 
-def convert_sigmas(sigmas: Tensor, source: ModelSamplingDiscrete, target: ModelSamplingDiscrete) -> Tensor:
+def convert_sigmas(sigmas: Tensor, source: Any, target: Any) -> Tensor:
     """The same moments of training under other betas: sigma -> timestep -> sigma. The final 0 stays 0."""
-    if not (isinstance(source, ModelSamplingDiscrete) and len(source.sigmas) == len(target.sigmas)):
+    if not (isinstance(source, ModelSamplingDiscrete) and _table(source).shape == _table(target).shape):
         return sigmas
     converted = _at(target, _timesteps(source, sigmas.clamp(min=1e-12)))
     return torch.where(sigmas.cpu() > 0, converted.to(sigmas.dtype), sigmas.cpu()).to(sigmas.device)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import comfy.lora
 import comfy.model_management
@@ -46,7 +47,10 @@ class MotionSettings:
 
 def settings_of(motion: ModelPatcher) -> MotionSettings:
     """The settings that a MOTION_MODULE carries."""
-    return motion.get_attachment(SETTINGS)
+    settings = motion.get_attachment(SETTINGS)
+    if not isinstance(settings, MotionSettings):
+        raise ValueError("Needed a MOTION_MODULE, got another model. Use Load Motion Module.")
+    return settings
 
 
 def config_of(motion: ModelPatcher) -> MotionConfig:
@@ -59,7 +63,7 @@ def family_of(motion: ModelPatcher) -> Family:
     return FAMILIES[config_of(motion).family]
 
 
-def _read_safetensors(path: str) -> dict[str, torch.Tensor]:
+def _read_safetensors(path: str) -> Any:
     """The host's reader: memory-mapped, and known to its dynamic VRAM so that weights stream from the file."""
     return comfy.utils.load_torch_file(path, safe_load=True)
 

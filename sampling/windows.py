@@ -154,7 +154,8 @@ def resize_prompts(key: str, value: Any, window: Any, x_in: torch.Tensor, device
 def set_windows(model: ModelPatcher, options: ContextOptions) -> None:
     """Give a freshly cloned MODEL context windows, replacing those it has."""
     handler = FrameWindows(options)
-    model.model_options[HANDLER] = handler
+    options_of_model: dict[str, Any] = model.model_options
+    options_of_model[HANDLER] = handler
     host.create_prepare_sampling_wrapper(model)
     host.create_sampler_sample_wrapper(model)
     model.remove_callbacks_with_key(CallbacksMP.ON_CLEANUP, KEY)
