@@ -107,18 +107,20 @@ def _check_content(path: Path) -> None:
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(512)
-    again = "Download the file again."
+    again = "Download it again."
     if size == 0:
         raise ValueError(f"{path.name} is empty (0 bytes). {again}")
     if head.startswith(b"version https://git-lfs"):
         raise ValueError(f"{path.name} is a git-lfs pointer of {size} bytes, not the model itself. {again}")
     if head.lstrip()[:15].lower().startswith((b"<!doctype", b"<html")):
         raise ValueError(f"{path.name} is a web page, not a model (the download needs a login?). {again}")
+    header = struct.unpack("<Q", head[:8])[0] if size >= 8 else 0
     if path.suffix.lower() not in SAFETENSORS:
+        if head[8:9] == b"{" and header < size:
+            raise ValueError(f"{path.name} is a safetensors file under a wrong name. Rename it to end in .safetensors.")
         if not head.startswith((b"PK", b"\x80")) and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head):
             raise ValueError(f"{path.name} is a text file, not a model. {again}")
         return
-    header = struct.unpack("<Q", head[:8])[0] if size >= 8 else 0
     if size < 8 or not head[8:9] == b"{":
         raise ValueError(f"{path.name} is not a safetensors file, whatever its name says. {again}")
     if 8 + header > size:
@@ -170,7 +172,7 @@ def read_tensors(
             return _peel(read_safetensors(str(path)))
         return _peel(_unpickle(path))
     except pickle.UnpicklingError as error:
-        if "weights only" in str(error).lower() or "Unsupported" in str(error):
+        if "GLOBAL" in str(error):
             reason = str(error).split("Unsupported", 1)[-1].split("\n")[0].strip()[:120]
             raise ValueError(
                 f"{path.name} holds more than weights, and opening it could run code ({reason}). "
