@@ -90,8 +90,11 @@ def test_an_error_leaves_the_queue_usable(client: ComfyClient) -> None:
 
 
 def test_a_missing_file_is_refused_before_anything_runs(client: ComfyClient) -> None:
-    with pytest.raises(PromptError, match="motion_module"):
-        client.queue(graph(client, "text_to_video", motion_module="nowhere.ckpt"))
+    prompt = graph(client, "text_to_video")
+    loader = next(node for node in prompt.values() if node["class_type"] == "LoadMotionModule")
+    loader["inputs"]["motion_module"] = "nowhere.ckpt"
+    with pytest.raises(PromptError, match=r"LoadMotionModule .*nowhere\.ckpt"):
+        client.queue(prompt)
 
 
 def test_object_info_lists_every_node_with_tooltips(client: ComfyClient) -> None:
