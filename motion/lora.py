@@ -45,7 +45,20 @@ def read_motion_lora(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tens
     halves += [key for key in renamed if key.replace("lora_down", "lora_up") not in renamed]
     if halves:
         raise ValueError(f"{name} is incomplete: {len(halves)} tensors lack their other half, first {halves[0]}.")
+    _check_ranks(renamed, name)
     return renamed
+
+
+def _check_ranks(lora: Mapping[str, Tensor], name: str) -> None:
+    """Raise ValueError unless every pair multiplies: the host would pass over a pair that does not, with a log line."""
+    ups = {key: lora[key] for key in lora if key.endswith(".lora_up.weight")}
+    for key, up in ups.items():
+        down = lora[key.replace("lora_up", "lora_down")]
+        if up.ndim != 2 or down.ndim != 2 or up.shape[1] != down.shape[0]:
+            raise ValueError(
+                f"{name} is damaged: the halves of {key.removesuffix('.lora_up.weight')} do not multiply "
+                f"(up {tuple(up.shape)}, down {tuple(down.shape)}). Download it again."
+            )
 
 
 def match_motion_lora(lora: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], name: str) -> dict[str, str]:

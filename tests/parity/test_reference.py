@@ -13,10 +13,11 @@ import pytest
 import torch
 from animatediff_native.demo import synthetic
 from animatediff_native.motion import module as motion_module
+from animatediff_native.motion.attention import scaled_dot_product_attention
 from animatediff_native.motion.checkpoint import read_motion_module
 from animatediff_native.motion.model import MotionModel
-from animatediff_native.motion.module import Modulation
-from animatediff_native.sampling.inject import animate
+from animatediff_native.motion.module import Modulation, TemporalBlock
+from animatediff_native.sampling.inject import animate, host_attention
 from animatediff_native.sampling.patcher import load_motion_module
 from animatediff_tests.tiny import motion_file, run_ksampler, tiny_model
 from torch import Tensor
@@ -112,13 +113,71 @@ def test_block(prefix: str, pixels: int, monkeypatch: pytest.MonkeyPatch) -> Non
     assert distance(reference(x, state, prefix, 16, pooled=True), wanted) > 1e-3, "the test cannot see norm scopes"
 
 
+KERNELS = {"torch": scaled_dot_product_attention, "host": host_attention({})}
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
 @torch.inference_mode()
-def test_block_with_modulation() -> None:
+def test_every_block_of_a_file(kernel: str) -> None:
+    """Against the reference in float64, so that its own rounding does not count."""
+    model, state = network("v2")
+    blocks = {name: block for name, block in model.named_modules() if isinstance(block, TemporalBlock)}
+    assert len(blocks) == 21
+    for prefix, block in blocks.items():
+        x = clip(block.channels)
+        wanted = reference(x.double(), state, prefix, 16)
+        assert distance(block(x, 16, KERNELS[kernel]), wanted) < 1e-6, prefix
+
+
+@torch.inference_mode()
+def test_block_in_double() -> None:
+    """What is left in float64 is the table of positions, which files store in float32: no formula is approximate."""
+    model, state = network("v2")
+    block = model.double().get_submodule("mid_block.motion_modules.0")
+    x = clip(block.channels).double()
+    assert distance(block(x, 16), reference(x, state, "mid_block.motion_modules.0", 16)) < 1e-7
+
+
+@pytest.mark.parametrize("frames", [1, 3, 32])
+@pytest.mark.parametrize("kernel", KERNELS)
+@torch.inference_mode()
+def test_block_with_other_clip_lengths(kernel: str, frames: int) -> None:
+    model, state = network("v2")
+    prefix = "up_blocks.3.motion_modules.0"
+    x = clip(32, frames, clips=3)
+    out = model.get_submodule(prefix)(x, frames, KERNELS[kernel])
+    assert distance(out, reference(x, state, prefix, frames)) < 1e-6
+
+
+@pytest.mark.parametrize(("tokens", "tiles"), [(1, 25), (3, 9), (7, 4), (6000, 1)])
+@torch.inference_mode()
+def test_block_in_tiles(tokens: int, tiles: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The 49 pixels of the clip leave the last tile partly empty, and no tiling changes the result."""
+    model, state = network("v2")
+    prefix = "down_blocks.1.motion_modules.0"
+    block, calls = model.get_submodule(prefix), []
+    monkeypatch.setattr(motion_module, "TOKENS_PER_CHANNEL", tokens)
+    keep = block.temporal_transformer.proj_out.register_forward_hook(lambda *_: calls.append(1))
+    x = clip(64)
+    before = x.clone()
+    assert distance(block(x, 16), reference(x, state, prefix, 16)) < 1e-6
+    keep.remove()
+    assert len(calls) == tiles
+    assert torch.equal(x, before), "the block wrote into its input, which the UNet keeps for its skips"
+
+
+@pytest.mark.parametrize(("effect", "scale"), [(0.6, 1.4), (0.6, None), (None, 1.4), (1.7, 0.0), (0.0, None)])
+@pytest.mark.parametrize("kernel", KERNELS)
+@torch.inference_mode()
+def test_block_with_modulation(kernel: str, effect: float | None, scale: float | None) -> None:
     model, state = network("v3")
     prefix = "down_blocks.1.motion_modules.0"
     x = clip(64)
-    out = model.get_submodule(prefix)(x, 16, modulation=Modulation(torch.tensor(0.6), torch.tensor(1.4)))
-    assert distance(out, reference(x, state, prefix, 16, effect=0.6, scale=1.4)) < 1e-5
+    modulation = Modulation(*(None if value is None else torch.tensor(value) for value in (effect, scale)))
+    out = model.get_submodule(prefix)(x, 16, KERNELS[kernel], modulation)
+    given = {name: value for name, value in (("effect", effect), ("scale", scale)) if value is not None}
+    assert distance(out, reference(x, state, prefix, 16, **given)) < 1e-6
+    assert distance(out, reference(x, state, prefix, 16)) > 0.01, "the modulation does nothing"
 
 
 PLACES: dict[str, tuple[str, ...]] = {

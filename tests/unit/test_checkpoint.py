@@ -157,6 +157,53 @@ def test_another_kind_says_what_it_is(kind: str) -> None:
         assert describe(tensors).advice
 
 
+REAL = {
+    "v3_sd15_adapter": (
+        "down_blocks.0.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora.down.weight",
+        "is a LoRA of the image model (the v3 domain adapter is one). Put it into models/loras",
+    ),
+    "AnimateLCM_sd15_lora": ("lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight", "is a LoRA of the image model"),
+    "v2_lora_diffusers": (
+        "unet.down_blocks.0.motion_modules.0.transformer_blocks.0.attn1.processor.to_q_lora.down.weight",
+        "is a motion LoRA. Put it into models/animatediff_motion_lora",
+    ),
+    "v3_sd15_sparsectrl_rgb": (
+        f"controlnet_cond_embedding.weight {BLOCK}.norm.weight conv_in.weight",
+        "is a SparseCtrl model. It is a control net for single frames",
+    ),
+    "CameraCtrl_pruned": (
+        f"encoder_conv_in.weight {BLOCK}.transformer_blocks.0.attention_blocks.0.processor.qkv_merge.bias",
+        "is a CameraCtrl or MotionCtrl adapter. This pack does not use it",
+    ),
+    "motionctrl_cmcm": (
+        f"module.{BLOCK}.transformer_blocks.0.cc_projection.weight module.{BLOCK}.transformer_blocks.0.norms.0.weight",
+        "is a CameraCtrl or MotionCtrl adapter",
+    ),
+    "motionctrl_omcm": ("module.conv_in.weight module.body.0.block1.weight", "is a CameraCtrl or MotionCtrl adapter"),
+    "sd15_checkpoint": (
+        "model.diffusion_model.input_blocks.0.0.weight cond_stage_model.transformer.text_model.encoder.layers.0.mlp.fc1.weight",
+        "is an image model checkpoint. Put it into models/checkpoints and use Load Checkpoint",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_keys_of_real_files_of_another_kind(tmp_path: Path, name: str) -> None:
+    """Through the file, since opening it is what removes ``module.``."""
+    keys, message = REAL[name]
+    torch.save({key: torch.zeros(1) for key in keys.split()}, tmp_path / f"{name}.ckpt")
+    with pytest.raises(ValueError, match=re.escape(f"Needed a motion module, but {name}.ckpt {message}")):
+        read_motion_module(read_tensors(tmp_path / f"{name}.ckpt"), f"{name}.ckpt")
+
+
+def test_files_without_tensors(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"epoch": 3}}, tmp_path / "a.ckpt")
+    torch.save([torch.zeros(1)], tmp_path / "b.ckpt")
+    for name in ("a.ckpt", "b.ckpt"):
+        with pytest.raises(ValueError, match=rf"{name} is an unknown kind of file \(first keys: no tensors at all\)\."):
+            read_motion_module(read_tensors(tmp_path / name), name)
+
+
 def test_missing_surplus_and_misshapen_tensors_are_named() -> None:
     key = f"{BLOCK}.proj_in.weight"
     with pytest.raises(ValueError, match=rf"mm lacks 1 of 560 tensors: {key}\. Download"):

@@ -17,9 +17,10 @@ def shapes(channels=CHANNELS, mid: bool = True) -> dict[str, tuple[int, ...]]:
 
 
 def test_every_pair_finds_its_weight() -> None:
-    targets = match_motion_lora(read_motion_lora(LORA, "pan"), shapes(), "pan")
+    known = shapes()
+    targets = match_motion_lora(read_motion_lora(LORA, "pan"), known, "pan")
     assert len(LORA) == 336 and len(targets) == 168
-    assert all(key in shapes() for key in targets.values())
+    assert all(key in known for key in targets.values())
     assert any(key.endswith("to_out.0.weight") for key in targets.values())
 
 
@@ -32,6 +33,20 @@ def test_another_base_is_refused() -> None:
         match_motion_lora(read_motion_lora(LORA, "pan"), shapes(channels=(64, 128, 256, 256)), "pan")
     with pytest.raises(ValueError, match=r"pan was trained for another base.*first: (down|up)_blocks"):
         match_motion_lora(read_motion_lora(LORA, "pan"), shapes(channels=(32, 64, 128), mid=False), "pan")
+
+
+def test_an_sdxl_lora_is_refused_on_an_sd15_module() -> None:
+    """Its down blocks fit; only the up blocks tell."""
+    lora = read_motion_lora(synthetic.motion_lora(channels=(32, 64, 128), mid=False, rank=4, seed=0), "pan")
+    with pytest.raises(ValueError, match=r"48 of 120 weights do not fit, first: up_blocks\.1.*changes 64x64"):
+        match_motion_lora(lora, shapes(), "pan")
+
+
+def test_no_match_is_refused() -> None:
+    middle = {key: tensor for key, tensor in LORA.items() if key.startswith("mid_block.")}
+    assert len(match_motion_lora(read_motion_lora(middle, "pan"), shapes(), "pan")) == 8
+    with pytest.raises(ValueError, match="first: it changes nothing in this module"):
+        match_motion_lora(read_motion_lora(middle, "pan"), shapes(mid=False), "pan")
 
 
 def test_half_a_pair_is_refused() -> None:
@@ -47,3 +62,11 @@ def test_other_files_say_what_they_are() -> None:
         read_motion_lora({"lora_unet_mid_block.lora_up.weight": torch.zeros(1)}, "x")
     with pytest.raises(ValueError, match="in a spelling this version does not read yet"):
         read_motion_lora({"unet.down_blocks.0.motion_modules.0.attn1.to_q.lora_A.weight": torch.zeros(1)}, "x")
+
+
+def test_halves_of_different_rank_are_refused() -> None:
+    """The host logs an error for such a pair and samples on without it."""
+    key = next(key for key in LORA if ".down." in key)
+    for broken in (LORA[key][:2], LORA[key][0]):
+        with pytest.raises(ValueError, match=r"pan is damaged: the halves of .+ do not multiply \(up .+, down .+\)\."):
+            read_motion_lora({**LORA, key: broken}, "pan")
