@@ -1,6 +1,6 @@
 """The AnimateDiff network itself: plain torch, no ComfyUI.
 
 Read it in this order: ``attention`` (self-attention along frames), ``module`` (one temporal block),
-``model`` (all blocks of one file, by UNet place), ``config`` (what distinguishes the families),
-``checkpoint`` and ``lora`` (the files people download).
+``model`` (all blocks of one file, by UNet place), ``config`` (what distinguishes the families), ``container``
+(opening files), ``describe`` (what a file is), ``checkpoint`` and ``lora`` (the files people download).
 """

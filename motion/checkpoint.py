@@ -1,275 +1,163 @@
-"""Motion module files: open them, say what they are, and turn them into a configuration and a state dict.
+"""Motion module files: from any spelling to a configuration and a state dict that loads strictly.
 
-``read_tensors`` opens any model file without copying it into memory or running code from it; ``describe`` is the one
-place that decides what a file is, from its keys and shapes alone; ``read_motion_module`` accepts nothing but a
-complete motion module. Called by ``sampling.patcher`` and ``lora``.
+``read_motion_module`` accepts nothing but a complete motion module. Called by ``sampling.patcher``.
 """
 
 from __future__ import annotations
 
-import pickle
 import re
-import struct
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
-from .config import HEADS, MotionConfig
+from .attention import sinusoidal_positions
+from .config import FAMILIES, HEADS, MotionConfig, Overrides, with_family
+from .container import ModelFile
+from .describe import PLACE, PREFIXES, Shapes, describe, first, lightning_steps, table_rows
 from .model import MotionModel
 
-SAFETENSORS = (".safetensors", ".sft")
-WRAPPERS = ("state_dict", "module", "controlnet")
-"""Names under which training scripts nest the weights."""
-
-_MOTION_KEY = re.compile(r"^((down_blocks|up_blocks)\.\d+|mid_block)\.motion_modules\.\d+\.temporal_transformer\.")
-_LORA_MARKS = ("_lora.", ".lora_down.", ".lora_up.", ".lora_A.", ".lora_B.", ".lora.up.", ".lora.down.")
-_MOTION_MARKS = ("motion_modules.", "motion_modules_", "temporal_attentions.")
-
-Shapes = Mapping[str, tuple[int, ...]]
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a file is. ``advice`` says where it goes."""
-
-    kind: str
-    text: str
-    advice: str
-
-    def __str__(self) -> str:
-        return f"{self.text}. {self.advice}" if self.advice else f"{self.text}."
+_RENAMED = (
+    (re.compile(r"^(transformer_blocks\.\d+)\.attn([12])\."), lambda m: f"{m[1]}.attention_blocks.{int(m[2]) - 1}."),
+    (re.compile(r"^(transformer_blocks\.\d+)\.norm([12])\."), lambda m: f"{m[1]}.norms.{int(m[2]) - 1}."),
+    (re.compile(r"^(transformer_blocks\.\d+)\.norm3\."), lambda m: f"{m[1]}.ff_norm."),
+    (re.compile(r"\.pos_encoder\.(?:positional_encoding|pos_encoding)$"), lambda _: ".pos_encoder.pe"),
+)
+"""diffusers' names of a temporal block's parts, and HotshotXL's of the positional encoding -> the original ones."""
+_SHARED_TABLE = re.compile(r"^(transformer_blocks\.\d+)\.pos_embed\.pe$")
+_TABLE = ".pos_encoder.pe"
 
 
-# --- what is it? -----------------------------------------------------------------------------------------------------
-
-_KINDS: dict[str, tuple[str, str]] = {
-    "motion module": ("a motion module", "Put it into models/animatediff_models and use Load Motion Module"),
-    "motion lora": ("a motion LoRA", "Put it into models/animatediff_motion_lora and use Apply Motion LoRA"),
-    "camera": ("a CameraCtrl or MotionCtrl adapter", "This pack does not use it"),
-    "sparsectrl": ("a SparseCtrl model", "It is a control net for single frames, not a motion module"),
-    "controlnet": ("a ControlNet", "Put it into models/controlnet and use Load ControlNet Model"),
-    "lora": (
-        "a LoRA of the image model (the v3 domain adapter is one)",
-        "Put it into models/loras and use Load LoRA on the MODEL",
-    ),
-    "checkpoint": ("an image model checkpoint", "Put it into models/checkpoints and use Load Checkpoint"),
-    "unet": ("the UNet of an image model, without motion", "Put it into models/diffusion_models"),
-    "vae": ("a VAE", "Put it into models/vae and use Load VAE"),
-    "text encoder": ("a text encoder", "Put it into models/text_encoders and use Load CLIP"),
-}
-
-
-def _kind(keys: Iterable[str]) -> str | None:
-    """The first rule that fits; the order matters, since training checkpoints carry several of these at once."""
-    keys = list(keys)
-
-    def some(*marks: str) -> bool:
-        return any(mark in key for key in keys for mark in marks)
-
-    if some("qkv_merge", "cc_projection") or ("body.0.block1.weight" in keys and "conv_in.weight" in keys):
-        return "camera"
-    if some(*_LORA_MARKS):
-        return "motion lora" if some(*_MOTION_MARKS) else "lora"
-    if some("input_hint_block", "controlnet_cond_embedding", "zero_convs", "controlnet_down_blocks"):
-        return "sparsectrl" if some("motion_modules.") else "controlnet"
-    if some("motion_modules.", "temporal_attentions."):
-        return "motion module"
-    if some("model.diffusion_model.", "first_stage_model."):
-        return "checkpoint"
-    if some("down_blocks.0.resnets.", "input_blocks.0.0."):
-        return "unet"
-    if some("decoder.conv_out", "taesd_decoder."):
-        return "vae"
-    return "text encoder" if some("text_model.encoder.", "encoder.block.0.") else None
-
-
-def describe(keys: Iterable[str]) -> Description:
-    """Say what a file with these keys is and where it goes."""
-    keys = list(keys)
-    kind = _kind(keys)
-    if kind is None:
-        first = ", ".join(keys[:5]) or "no tensors at all"
-        return Description("unknown", f"an unknown kind of file (first keys: {first})", "")
-    return Description(kind, *_KINDS[kind])
-
-
-# --- opening files ---------------------------------------------------------------------------------------------------
-
-
-def _check_content(path: Path) -> None:
-    """Name the usual things a download leaves behind instead of a model. Raises ValueError."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(512)
-    again = "Download it again."
-    if size == 0:
-        raise ValueError(f"{path.name} is empty (0 bytes). {again}")
-    if head.startswith(b"version https://git-lfs"):
-        raise ValueError(f"{path.name} is a git-lfs pointer of {size} bytes, not the model itself. {again}")
-    if head.lstrip()[:15].lower().startswith((b"<!doctype", b"<html")):
-        raise ValueError(f"{path.name} is a web page, not a model (the download needs a login?). {again}")
-    header = struct.unpack("<Q", head[:8])[0] if size >= 8 else 0
-    if path.suffix.lower() not in SAFETENSORS:
-        if head[8:9] == b"{" and header < size:
-            raise ValueError(f"{path.name} is a safetensors file under a wrong name. Rename it to end in .safetensors.")
-        if not head.startswith((b"PK", b"\x80")) and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head):
-            raise ValueError(f"{path.name} is a text file, not a model. {again}")
-        return
-    if size < 8 or not head[8:9] == b"{":
-        raise ValueError(f"{path.name} is not a safetensors file, whatever its name says. {again}")
-    if 8 + header > size:
-        raise ValueError(f"{path.name} is cut off: its header alone needs {8 + header} bytes, it has {size}. {again}")
-
-
-def _unpickle(path: Path) -> Any:
-    """Read a torch pickle with ``weights_only``: no code of the file runs. Memory-mapped where the format allows."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except RuntimeError as error:
-        if "mmap" not in str(error):
-            raise
-        return torch.load(path, map_location="cpu", weights_only=True)  # written before torch 1.6: not mappable
-
-
-def _peel(loaded: Any) -> dict[str, Tensor]:
-    """The tensors of a loaded file without the wrappers and notes of training scripts."""
-    while isinstance(loaded, Mapping):
-        inner = next((loaded[name] for name in WRAPPERS if isinstance(loaded.get(name), Mapping)), None)
-        if inner is None:
-            break
-        loaded = inner
-    if not isinstance(loaded, Mapping):
-        return {}
-    tensors = {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)}
-    return {key.removeprefix("module."): value for key, value in tensors.items()}
-
-
-def read_tensors(
-    path: str | Path, read_safetensors: Callable[[str], Mapping[str, Any]] = load_file
-) -> dict[str, Tensor]:
-    """Open a model file.
-
-    Args:
-        path: ``.safetensors``, or anything torch has pickled (``.ckpt``, ``.pth``, ``.pt``, ``.bin``).
-        read_safetensors: reader for the former; the host brings one that its memory manager understands.
+def original_keys(key: str) -> list[str]:
+    """A motion key of any spelling in the original one.
 
     Returns:
-        Tensors by key, wrappers and ``module.`` prefixes removed. They may be read-only views of the file.
-
-    Raises:
-        ValueError: not a model, damaged, or a pickle that would run code.
+        One key; two for diffusers' positional encoding, which both attentions share; none for anything else.
     """
-    path = Path(path)
-    _check_content(path)
-    try:
-        if path.suffix.lower() in SAFETENSORS:
-            return _peel(read_safetensors(str(path)))
-        return _peel(_unpickle(path))
-    except pickle.UnpicklingError as error:
-        if "GLOBAL" in str(error):
-            reason = str(error).split("Unsupported", 1)[-1].split("\n")[0].strip()[:120]
-            raise ValueError(
-                f"{path.name} holds more than weights, and opening it could run code ({reason}). "
-                "Use a .safetensors version of it."
-            ) from error
-        raise ValueError(f"{path.name} is damaged or not a torch file. Download it again. ({error})") from error
-    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, OSError, struct.error) as error:
-        reason = str(error).split("\n")[0][:160]
-        raise ValueError(f"{path.name} is damaged, probably cut off. Download it again. ({reason})") from error
+    if (match := PLACE.match(PREFIXES.sub("", key))) is None:
+        return []
+    block, _, index, leaf = match.groups()
+    leaf = leaf.removeprefix("temporal_transformer.")
+    place = f"{block}.motion_modules.{index}.temporal_transformer"
+    if shared := _SHARED_TABLE.match(leaf):
+        return [f"{place}.{shared[1]}.attention_blocks.{i}{_TABLE}" for i in (0, 1)]
+    for pattern, name in _RENAMED:
+        leaf = pattern.sub(name, leaf)
+    return [f"{place}.{leaf}"]
 
 
-# --- motion modules --------------------------------------------------------------------------------------------------
+def _motion_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The motion tensors of a file in the original spelling. Raises ValueError where two would get one name."""
+    state: dict[str, Tensor] = {}
+    for key, tensor in tensors.items():
+        for original in original_keys(key):
+            if original in state:
+                raise ValueError(f"spells {original} in two ways (one is {key}). Download it again.")
+            state[original] = tensor
+    return state
 
 
-def _first(names: Iterable[str], count: int = 5) -> str:
-    names = sorted(names)
-    rest = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + rest
-
-
-def _family(shapes: Shapes, levels: int, has_mid: bool, positions: int) -> str:
-    """Which row of ``FAMILIES`` a motion module belongs to. Raises ValueError for those not supported yet."""
-    unsupported = {
-        levels == 3: "AnimateDiff-SDXL or HotshotXL",
-        "conv_in.weight" in shapes and shapes["conv_in.weight"][1] == 9: "PIA",
-        any(key.startswith("img_encoder.") for key in shapes): "AnimateLCM-I2V",
-        has_mid and positions == 0: "AnimateLCM",
-        positions > 32: "LongAnimateDiff",
-        not has_mid and positions not in (0, 32): "AnimateDiff v1",
-    }
-    if True in unsupported:
-        raise ValueError(
-            f"is a motion module of the family {unsupported[True]}, which this version does not support yet. "
-            "Use an AnimateDiff v2 or v3 module, such as mm_sd_v15_v2.ckpt or v3_sd15_mm.ckpt."
-        )
-    return "v2" if has_mid else "v3"
-
-
-def read_config(shapes: Shapes) -> MotionConfig:
-    """Sizes and family of a motion module, from the shapes of its tensors in the original spelling.
+def read_config(shapes: Shapes, family: str) -> MotionConfig:
+    """Sizes of a motion module, from the shapes of its tensors in the original spelling.
 
     Raises:
-        ValueError: a spelling or a family that is not supported, or levels that are no UNet's.
+        ValueError: levels or channels that are no UNet's.
     """
     norms = {key: shape for key, shape in shapes.items() if key.endswith("temporal_transformer.norm.weight")}
-    if not norms:
-        raise ValueError(
-            "is a motion module in the diffusers or HotshotXL spelling, which this version does not read yet. "
-            "Use the original .ckpt or a .safetensors with the same key names."
-        )
     channels = {int(key.split(".")[1]): shape[0] for key, shape in norms.items() if key.startswith("down_blocks.")}
     if sorted(channels) not in ([0, 1, 2], [0, 1, 2, 3]):
         raise ValueError(f"needs motion modules in down blocks 0 to 3, got {sorted(channels)}. The file is incomplete.")
     down_channels = tuple(channels[level] for level in sorted(channels))
-    if any(c % 32 or c % HEADS for c in down_channels):
+    if any(c < 1 or c % 32 or c % HEADS for c in down_channels):
         raise ValueError(f"needs channels that are multiples of 32, got {down_channels}.")
-    tables = [shape[1] for key, shape in shapes.items() if key.endswith("pos_encoder.pe") and len(shape) == 3]
-    blocks = [int(key.split("attention_blocks.")[1].split(".")[0]) for key in shapes if "attention_blocks." in key]
+    blocks = [int(m[1]) for key in shapes if (m := re.search(r"\.attention_blocks\.(\d+)\.", key))]
+    if sorted(set(blocks)) != [0, 1]:
+        raise ValueError(f"needs two temporal attentions per block, got {len(set(blocks))}. The file is incomplete.")
+    tables = [shape for key, shape in shapes.items() if key.endswith(_TABLE)]
+    if len({shape[1:2] for shape in tables}) > 1 or len(tables) not in (0, 2 * len(norms)):
+        raise ValueError("has positional encodings of several lengths, or lacks some. The file is damaged.")
     has_mid = any(key.startswith("mid_block.") for key in norms)
-    positions = min(tables, default=0)
-    family = _family(shapes, len(channels), has_mid, positions)
-    return MotionConfig(family, down_channels, has_mid, 1 + max(blocks, default=0), positions)
+    return MotionConfig(family, down_channels, has_mid, 2, table_rows(shapes))
 
 
-def _check_complete(state: Mapping[str, Tensor], config: MotionConfig) -> None:
+def _with_tables(state: dict[str, Tensor], config: MotionConfig) -> dict[str, Tensor]:
+    """Put in the positional encodings that a file lacks, or of which it holds another length than wanted.
+
+    Stored tables are the formula's values (FAMILIES know no learned ones), so computing them changes nothing; those in
+    8 bits are computed as well, for they have lost the difference between neighbouring frames.
+    """
+    tables = {}
+    for key, norm in state.items():
+        if match := re.match(r"^(.+)\.norms\.(\d+)\.weight$", key):
+            table = f"{match[1]}.attention_blocks.{match[2]}{_TABLE}"
+            stored = state.get(table)
+            if stored is None or stored.element_size() < 2 or (stored.ndim == 3 and stored.shape[1] != config.positions):
+                tables[table] = sinusoidal_positions(config.positions, norm.shape[0])
+    return {**state, **tables}
+
+
+def _check_complete(state: Mapping[str, Tensor], network: MotionModel) -> None:
     """Raise ValueError unless the keys and shapes are exactly those of the network."""
-    expected = {key: tuple(t.shape) for key, t in MotionModel(config, device="meta").state_dict().items()}
+    expected = {key: tuple(t.shape) for key, t in network.state_dict().items()}
     got = {key: tuple(t.shape) for key, t in state.items()}
     if missing := expected.keys() - got.keys():
-        raise ValueError(f"lacks {len(missing)} of {len(expected)} tensors: {_first(missing)}. Download it again.")
+        raise ValueError(f"lacks {len(missing)} of {len(expected)} tensors: {first(missing)}. Download it again.")
     if surplus := got.keys() - expected.keys():
-        raise ValueError(f"has {len(surplus)} tensors that no motion module has: {_first(surplus)}.")
+        raise ValueError(f"has {len(surplus)} tensors that no motion module has: {first(surplus)}.")
     if wrong := {f"{key} is {got[key]}, needs {shape}" for key, shape in expected.items() if got[key] != shape}:
-        raise ValueError(f"has {len(wrong)} tensors of another shape: {_first(wrong)}.")
+        raise ValueError(f"has {len(wrong)} tensors of another shape: {first(wrong)}.")
     if integer := {key for key, t in state.items() if not t.is_floating_point()}:
-        raise ValueError(f"has {len(integer)} tensors that are not floating point: {_first(integer)}.")
+        raise ValueError(f"has {len(integer)} tensors that are not floating point: {first(integer)}.")
 
 
-def read_motion_module(tensors: Mapping[str, Tensor], name: str) -> tuple[MotionConfig, dict[str, Tensor]]:
+def read_motion_module(
+    file: ModelFile, overrides: Overrides = Overrides()
+) -> tuple[MotionConfig, dict[str, Tensor]]:
     """Configuration and state dict of a motion module; the latter loads strictly into ``MotionModel``.
 
     Args:
-        tensors: from ``read_tensors``. A full training checkpoint is fine: only its motion part is used.
-        name: file name, for errors.
+        file: in any spelling. A full training checkpoint is fine: only its motion part is used.
+        overrides: what the user sets by hand.
 
     Raises:
-        ValueError: something else, incomplete, or of a family that is not supported.
+        ValueError: something else, or incomplete.
     """
-    description = describe(tensors)
+    description = describe(file.shapes, file.metadata, file.name)
     if description.kind != "motion module":
-        raise ValueError(f"Needed a motion module, but {name} is {description}")
+        raise ValueError(f"Needed a motion module, but {file.name} is {description}")
     try:
-        config = read_config({key: tuple(t.shape) for key, t in tensors.items()})
-        state = {key: tensor for key, tensor in tensors.items() if _MOTION_KEY.match(key)}
-        if not config.positions:
-            raise ValueError("has no positional encoding, which this version needs.")
-        _check_complete(state, config)
+        state = _motion_part(file.tensors)
+        config = read_config({key: tuple(t.shape) for key, t in state.items()}, description.family)
+        config = with_family(config, overrides)
+        _check_complete(state := _with_tables(state, config), MotionModel(config, device="meta"))
     except ValueError as error:
-        raise ValueError(f"{name} {error}") from error
+        raise ValueError(f"{file.name} {error}") from error
     return config, state
+
+
+_DTYPES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
+
+
+def summarize(name: str, config: MotionConfig, state: Mapping[str, Tensor]) -> str:
+    """A few lines for the user: what was found in a motion module file and how to use it."""
+    family = FAMILIES[config.family]
+    sampling = family.sampling
+    if family.name == "lightning":
+        sampling = replace(sampling, steps=lightning_steps(name) or sampling.steps)
+    weights = {key: t for key, t in state.items() if not key.endswith(_TABLE)}
+    dtypes = "/".join(sorted({_DTYPES.get(t.dtype, "fp8" if t.element_size() == 1 else str(t.dtype)) for t in weights.values()}))
+    blocks = sum(key.endswith("temporal_transformer.norm.weight") for key in state)
+    millions = sum(t.numel() for t in weights.values()) / 1e6
+    betas = config.beta_schedule
+    schedule = f"{betas.curve} {betas.start:g} to {betas.end:g}" if betas else "the checkpoint's"
+    if betas and betas.lcm_steps:
+        schedule += f", LCM on {betas.lcm_steps} steps"
+    lines = [
+        f"{family.label}, for {family.base}",
+        f"up to {config.positions} frames at once, trained on {family.frames}",
+        f"{blocks} temporal blocks, {millions:.0f} M weights, {dtypes}",
+        f"recommended: {sampling}",
+        f"norms: {config.norm_scope}; betas: {schedule}",
+    ]
+    return "\n".join([*lines, *([f"note: {family.note}"] if family.note else [])])

@@ -1,11 +1,12 @@
 """What distinguishes one motion module from another: one row per family, one record per file.
 
-Used by ``checkpoint`` (which row a file belongs to), ``model`` (sizes) and ``sampling`` (schedule, frame limits).
+Used by ``describe`` and ``checkpoint`` (which row a file belongs to), ``model`` (sizes) and ``sampling`` (schedule,
+norms, frame limits).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 HEADS = 8
 """Attention heads of every public motion module, whatever its channels."""
@@ -17,38 +18,116 @@ class BetaSchedule:
 
     ``curve`` is the authors' name: ``linear`` spaces the betas evenly, ``scaled_linear`` their square roots.
     (Latent-diffusion code, the host's included, calls these ``sqrt_linear`` and ``linear``.)
+    ``lcm_steps`` is the number of training steps a latent consistency model was distilled on, 0 for all others.
     """
 
     curve: str
-    start: float
-    end: float
+    start: float = 0.00085
+    end: float = 0.012
+    lcm_steps: int = 0
+
+
+PER_FRAME = "per_frame"
+UNET_NORMS = "unet"
+MOTION_NORM = "motion"
+ALL_UNET_NORMS = "unet_all"
+"""Which group norms take their statistics over all frames of a window, as they did when a family was trained: none;
+those of the UNet's residual blocks and output; the temporal block's own; every one of the UNet (no family: what older
+packs did)."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Settings the authors recommend, in the host's names."""
+
+    sampler: str = "ddim"
+    scheduler: str = "ddim_uniform"
+    steps: int = 25
+    cfg: float = 7.5
+
+    def __str__(self) -> str:
+        return f"{self.sampler}, {self.scheduler}, {self.steps} steps, CFG {self.cfg:g}"
 
 
 @dataclass(frozen=True)
 class Family:
-    """How the authors trained a family. ``frames`` is the clip length of the training videos."""
+    """How the authors trained a family.
+
+    Attributes:
+        frames: clip length of the training videos.
+        positions: rows of the positional encoding, for files that store none.
+        note: what this pack leaves out of the file, or what the user should know.
+    """
 
     name: str
     label: str
-    base: str
-    frames: int
-    beta_schedule: BetaSchedule
+    base: str = "SD1.5"
+    frames: int = 16
+    positions: int = 32
+    norm_scope: str = PER_FRAME
+    beta_schedule: BetaSchedule = BetaSchedule("linear")
+    sampling: Sampling = Sampling()
+    note: str = ""
 
 
-_SD15_BETAS = BetaSchedule("linear", 0.00085, 0.012)
+_LCM = BetaSchedule("linear", lcm_steps=100)
+_LCM_SAMPLING = Sampling("lcm", "sgm_uniform", 8, 1.5)
 
 FAMILIES = {
     family.name: family
     for family in (
-        Family("v2", "AnimateDiff v2 (mm_sd_v15_v2 and its finetunes)", "SD1.5", 16, _SD15_BETAS),
-        Family("v3", "AnimateDiff v3 (v3_sd15_mm)", "SD1.5", 16, _SD15_BETAS),
+        Family("v1", "AnimateDiff v1 (v14, v15, TemporalDiff, Stabilized)", positions=24, norm_scope=UNET_NORMS),
+        Family("v2", "AnimateDiff v2 (mm_sd_v15_v2, mm-p)"),
+        Family("v3", "AnimateDiff v3 (v3_sd15_mm)", note="goes with the domain adapter v3_sd15_adapter"),
+        Family("lightning", "AnimateDiff-Lightning", sampling=Sampling("euler", "sgm_uniform", 4, 1.0)),
+        Family("lcm", "AnimateLCM", positions=64, beta_schedule=_LCM, sampling=_LCM_SAMPLING,
+               note="goes with the LoRA AnimateLCM_sd15_t2v_lora"),
+        Family("i2v", "AnimateLCM-I2V", positions=64, sampling=_LCM_SAMPLING,
+               beta_schedule=BetaSchedule("linear", end=0.014, lcm_steps=200),
+               note="its image encoder is not used yet: this is the motion part alone"),
+        Family("long32", "LongAnimateDiff, 32 frames", frames=32, positions=64,
+               note="its authors advise an attention scale of 1.15 (Motion Settings)"),
+        Family("long64", "LongAnimateDiff, 64 frames", frames=64, positions=128,
+               note="made for 16 to 64 frames; its authors advise an attention scale of 1.28 (Motion Settings)"),
+        Family("pia", "PIA", norm_scope=UNET_NORMS,
+               note="its image input is not used yet: this is the motion part alone"),
+        Family("sdxl", "AnimateDiff-SDXL beta", base="SDXL", norm_scope=MOTION_NORM,
+               beta_schedule=BetaSchedule("scaled_linear", end=0.020),
+               sampling=Sampling("euler", "ddim_uniform", 100, 8.5), note="made for 1024x1024 pixels"),
+        Family("hotshot", "HotshotXL", base="SDXL", frames=8, positions=24, norm_scope=UNET_NORMS,
+               beta_schedule=BetaSchedule("scaled_linear"),
+               sampling=Sampling("euler_ancestral", "ddim_uniform", 30, 5.0), note="made for 512x512 pixels"),
     )
+}  # fmt: skip
+
+AUTHORS = "authors"
+NORM_SCOPES: dict[str, str] = {AUTHORS: "", PER_FRAME: PER_FRAME, "legacy": ALL_UNET_NORMS}
+"""Choices of a user. ``authors`` is the family's own, ``legacy`` what graphs for older packs were tuned with."""
+
+BETA_SCHEDULES: dict[str, BetaSchedule | None] = {
+    AUTHORS: None,
+    "linear": BetaSchedule("linear"),
+    "scaled_linear": BetaSchedule("scaled_linear"),
+    "scaled_linear_0.020": BetaSchedule("scaled_linear", end=0.020),
+    "lcm_100": _LCM,
+    "checkpoint": None,
 }
+"""Choices of a user. ``authors`` is the family's own, ``checkpoint`` leaves the MODEL's schedule as it is."""
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What a user sets by hand, because keys cannot tell it apart; the defaults leave everything to the file."""
+
+    family: str = "auto"
+    norm_scope: str = AUTHORS
+    positions: int = 0
+    beta_schedule: str = AUTHORS
 
 
 @dataclass(frozen=True)
 class MotionConfig:
-    """Sizes of one motion module file, all of them read from its tensors.
+    """One motion module file: sizes read from its tensors, and how its family is run.
 
     Attributes:
         family: key into ``FAMILIES``.
@@ -56,6 +135,8 @@ class MotionConfig:
         has_mid: whether the file has a temporal block in the UNet's middle.
         attention_blocks: temporal attentions per block (2 in every motion module).
         positions: rows of the positional encoding, the most frames one call can take.
+        norm_scope: which norms see all frames, one of the constants above.
+        beta_schedule: None leaves that of the MODEL.
     """
 
     family: str
@@ -63,8 +144,30 @@ class MotionConfig:
     has_mid: bool
     attention_blocks: int
     positions: int
+    norm_scope: str = PER_FRAME
+    beta_schedule: BetaSchedule | None = None
 
     @property
     def up_channels(self) -> tuple[int, ...]:
         """Channels per up level, in the order the UNet runs them."""
         return self.down_channels[::-1]
+
+
+def with_family(config: MotionConfig, overrides: Overrides) -> MotionConfig:
+    """Fill in how the family is run. ``config.positions`` 0 means that the file stores none.
+
+    Raises:
+        ValueError: a family of another base.
+    """
+    name = config.family if overrides.family == "auto" else overrides.family
+    family, own = FAMILIES[name], FAMILIES[config.family]
+    if family.base != own.base:
+        raise ValueError(f"is a motion module for {own.base}, the family {name} is for {family.base}. Use auto.")
+    betas = family.beta_schedule if overrides.beta_schedule == AUTHORS else BETA_SCHEDULES[overrides.beta_schedule]
+    return replace(
+        config,
+        family=name,
+        positions=overrides.positions or config.positions or family.positions,
+        norm_scope=NORM_SCOPES[overrides.norm_scope] or family.norm_scope,
+        beta_schedule=betas,
+    )

@@ -25,7 +25,7 @@ class Level(nn.Module):
     def __init__(self, blocks: int, channels: int, config: MotionConfig, operations: Any, **kw: Any) -> None:
         super().__init__()
         self.motion_modules = nn.ModuleList(
-            TemporalBlock(channels, config.attention_blocks, config.positions, operations, **kw) for _ in range(blocks)
+            TemporalBlock(channels, config, operations, **kw) for _ in range(blocks)
         )
 
 

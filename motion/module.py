@@ -6,13 +6,14 @@ Source: Guo et al. 2023, arXiv 2307.04725, section 4.2 and its released code.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from .attention import Attention, TemporalAttention, scaled_dot_product_attention
-from .config import HEADS
+from .config import HEADS, MOTION_NORM, MotionConfig
 
 TOKENS_PER_CHANNEL = 6
 """CPU tiles hold this many tokens per channel: fewer would stream the weights too often, more leave the cache."""
@@ -112,15 +113,28 @@ class TemporalTransformer(nn.Module):
         return self.proj_out(tokens).flatten(0, 1).transpose(1, 2)
 
 
+def pooled(norm: Callable[[Tensor], Tensor], x: Tensor, frames: int) -> Tensor:
+    """Apply a group norm to ``(B·F, C, H, W)`` with statistics over the F frames of each clip together."""
+    clips = x.unflatten(0, (-1, frames)).transpose(1, 2)
+    return norm(clips).transpose(1, 2).flatten(0, 1)
+
+
 class TemporalBlock(nn.Module):
     """The motion module's part at one place of the UNet."""
 
     def __init__(
-        self, channels: int, attentions: int, positions: int, operations: Any, device: Any = None, dtype: Any = None
+        self,
+        channels: int,
+        config: MotionConfig,
+        operations: Any,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__()
         self.channels = channels
-        self.temporal_transformer = TemporalTransformer(channels, attentions, positions, operations, device, dtype)
+        self.pooled_norm = config.norm_scope == MOTION_NORM
+        sizes = (channels, config.attention_blocks, config.positions)
+        self.temporal_transformer = TemporalTransformer(*sizes, operations, device, dtype)
 
     def forward(
         self,
@@ -136,11 +150,12 @@ class TemporalBlock(nn.Module):
             frames: F, at most the positions of the file.
 
         Returns:
-            ``x`` plus the motion, same shape. Statistics of the norm are per frame.
+            ``x`` plus the motion, same shape.
         """
         transformer = self.temporal_transformer
         # The norm's output is ours alone: each tile is read from it, then overwritten with its result.
-        hidden = transformer.norm(x).flatten(2)
+        normed = pooled(transformer.norm, x, frames) if self.pooled_norm else transformer.norm(x)
+        hidden = normed.flatten(2)
         source = x.flatten(2)
         step = tile_pixels(x.shape[0], self.channels, x.device)
         for start in range(0, hidden.shape[2], step):

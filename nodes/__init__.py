@@ -4,12 +4,13 @@ from comfy_api.latest import ComfyExtension, io
 
 from .apply import ApplyMotionModule, MotionSettings
 from .context import ContextWindowOptions
-from .load import ApplyMotionLoRA, LoadMotionModule, register_model_folders
+from .load import ApplyDomainAdapter, ApplyMotionLoRA, LoadMotionModule, register_model_folders
 from .sample import AnimateDiffSampler
 
 NODES: list[type[io.ComfyNode]] = [
     LoadMotionModule,
     ApplyMotionLoRA,
+    ApplyDomainAdapter,
     MotionSettings,
     ApplyMotionModule,
     ContextWindowOptions,

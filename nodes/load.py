@@ -1,4 +1,4 @@
-"""Nodes that read files: motion modules and motion LoRAs. The only user of the host's ``folder_paths``."""
+"""Nodes that read files: motion modules, motion LoRAs, domain adapters. The only user of the host's ``folder_paths``."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 import folder_paths
 from comfy_api.latest import io
 
-from ..sampling.patcher import load_motion_module, with_motion_lora
-from .types import CATEGORY, MotionModule
+from ..sampling.adapter import with_domain_adapter
+from ..sampling.patcher import OVERRIDES, Overrides, load_motion_module, settings_of, with_motion_lora
+from .types import CATEGORY, MotionModule, text
 
 MODULES = "animatediff_models"
 LORAS = "animatediff_motion_lora"
+IMAGE_LORAS = "loras"
 
 
 def register_model_folders() -> None:
@@ -20,6 +22,12 @@ def register_model_folders() -> None:
     for key in (MODULES, LORAS):
         folder_paths.add_model_folder_path(key, os.path.join(folder_paths.models_dir, key))
         folder_paths.folder_names_and_paths[key][1].update(folder_paths.supported_pt_extensions)
+
+
+def _modified(folder: str, name: str) -> int | None:
+    """When a file last changed, in nanoseconds; part of what tells the host to run a node again."""
+    path = folder_paths.get_full_path(folder, name)
+    return os.stat(path).st_mtime_ns if path else None
 
 
 class LoadMotionModule(io.ComfyNode):
@@ -37,8 +45,38 @@ class LoadMotionModule(io.ComfyNode):
                 io.Combo.Input(
                     "motion_module",
                     options=folder_paths.get_filename_list(MODULES),
-                    tooltip="File in models/animatediff_models. AnimateDiff v2 and v3 modules for SD1.5 are supported.",
-                )
+                    tooltip="File in models/animatediff_models, of any AnimateDiff family and spelling.",
+                ),
+                io.Combo.Input(
+                    "family",
+                    options=OVERRIDES["family"],
+                    default="auto",
+                    advanced=True,
+                    tooltip="Which family's settings to use. auto reads it from the file, then from its name.",
+                ),
+                io.Combo.Input(
+                    "norm_scope",
+                    options=OVERRIDES["norm_scope"],
+                    default="authors",
+                    advanced=True,
+                    tooltip="Which group norms see all frames: authors as trained, per_frame none, legacy all of the image "
+                    "model's, as older packs did.",
+                ),
+                io.Int.Input(
+                    "positions",
+                    default=0,
+                    min=0,
+                    max=256,
+                    advanced=True,
+                    tooltip="Frames the module can take at once; 0 as stored in the file. Range 0 to 256.",
+                ),
+                io.Combo.Input(
+                    "beta_schedule",
+                    options=OVERRIDES["beta_schedule"],
+                    default="authors",
+                    advanced=True,
+                    tooltip="Noise schedule: authors as trained, checkpoint leaves the MODEL's own. Names are the authors'.",
+                ),
             ],
             outputs=[
                 MotionModule.Output(
@@ -48,14 +86,15 @@ class LoadMotionModule(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, motion_module: str) -> Any:
+    def fingerprint_inputs(cls, motion_module: str, **_: Any) -> Any:
         """Load again when the file was replaced."""
-        path = folder_paths.get_full_path(MODULES, motion_module)
-        return os.stat(path).st_mtime_ns if path else None
+        return _modified(MODULES, motion_module)
 
     @classmethod
-    def execute(cls, motion_module: str) -> io.NodeOutput:
-        return io.NodeOutput(load_motion_module(folder_paths.get_full_path_or_raise(MODULES, motion_module)))
+    def execute(cls, motion_module: str, **overrides: Any) -> io.NodeOutput:
+        path = folder_paths.get_full_path_or_raise(MODULES, motion_module)
+        module = load_motion_module(path, Overrides(**overrides))
+        return io.NodeOutput(module, ui=text(settings_of(module).summary))
 
 
 class ApplyMotionLoRA(io.ComfyNode):
@@ -91,6 +130,54 @@ class ApplyMotionLoRA(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, motion_lora: str, **_: Any) -> Any:
+        """Load again when the file was replaced."""
+        return _modified(LORAS, motion_lora)
+
+    @classmethod
     def execute(cls, motion_module: Any, motion_lora: str, strength: float) -> io.NodeOutput:
         path = folder_paths.get_full_path_or_raise(LORAS, motion_lora)
-        return io.NodeOutput(with_motion_lora(motion_module, path, strength))
+        module = with_motion_lora(motion_module, path, strength)
+        return io.NodeOutput(module, ui=text("\n".join(settings_of(module).loras)))
+
+
+class ApplyDomainAdapter(io.ComfyNode):
+    """MODEL + file -> MODEL."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ApplyDomainAdapter",
+            display_name="Apply Domain Adapter",
+            category=CATEGORY,
+            description="Adds the v3 domain adapter, or the spatial half of a MotionDirector training, to the image model.",
+            search_aliases=["v3_sd15_adapter", "motion director", "adapter lora"],
+            inputs=[
+                io.Model.Input("model", tooltip="The image model to change; the one given stays as it is."),
+                io.Combo.Input(
+                    "adapter",
+                    options=folder_paths.get_filename_list(IMAGE_LORAS),
+                    tooltip="File in models/loras, such as v3_sd15_adapter.ckpt.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=-10.0,
+                    max=10.0,
+                    step=0.01,
+                    tooltip="The adapter's scaler alpha: 1.0 as trained; lower keeps video artefacts out. Range -10 to 10.",
+                ),
+            ],
+            outputs=[io.Model.Output("model", tooltip="The MODEL with the adapter, for Apply Motion Module.")],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, adapter: str, **_: Any) -> Any:
+        """Load again when the file was replaced."""
+        return _modified(IMAGE_LORAS, adapter)
+
+    @classmethod
+    def execute(cls, model: Any, adapter: str, strength: float) -> io.NodeOutput:
+        path = folder_paths.get_full_path_or_raise(IMAGE_LORAS, adapter)
+        adapted, note = with_domain_adapter(model, path, strength)
+        return io.NodeOutput(adapted, ui=text(note))

@@ -1,7 +1,14 @@
-"""Socket types and menu category shared by the nodes."""
+"""Socket types, menu category and text on nodes, shared by the nodes."""
 
-from comfy_api.latest import io
+from typing import Any
+
+from comfy_api.latest import io, ui
 
 CATEGORY = "AnimateDiff"
 MotionModule = io.Custom("MOTION_MODULE")
 ContextOptions = io.Custom("CONTEXT_OPTIONS")
+
+
+def text(lines: str) -> Any:
+    """What a node shows on itself after it ran."""
+    return ui.PreviewText(lines)

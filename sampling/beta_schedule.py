@@ -1,7 +1,8 @@
 """The noise schedule a motion module was trained with, put in place of the checkpoint's.
 
 Only the betas change: prediction type, zero-terminal-SNR rescaling and distilled step counts of the MODEL are kept,
-whether a node set them before or after ours. Called by ``inject``.
+whether a node set them before or after ours. Latent consistency modules (AnimateLCM) also bring their prediction type
+and steps to a MODEL that has nothing but the ordinary one. Called by ``inject``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any, cast
 
 import torch
 from comfy.model_patcher import ModelPatcher
-from comfy.model_sampling import ModelSamplingDiscrete
+from comfy.model_sampling import EPS, ModelSamplingDiscrete
+from comfy_extras.nodes_model_advanced import LCM, ModelSamplingDiscreteDistilled
 from torch import Tensor
 
 from ..motion.config import BetaSchedule
@@ -25,9 +27,39 @@ def _sampling_settings(betas: BetaSchedule) -> dict[str, Any]:
     return {"beta_schedule": HOST_CURVES[betas.curve], "linear_start": betas.start, "linear_end": betas.end}
 
 
+class _LCM100(ModelSamplingDiscreteDistilled, LCM):
+    """Latent consistency sampling on the steps AnimateLCM was distilled on."""
+
+    original_timesteps = 100
+
+
+class _LCM200(_LCM100):
+    """The same for AnimateLCM-I2V."""
+
+    original_timesteps = 200
+
+
+_LCM_KINDS = {100: _LCM100, 200: _LCM200}
+
+
 def _table(model_sampling: Any) -> Tensor:
-    """Log sigmas of the training steps, rising."""
+    """Log sigmas of the training steps, rising; every ``skip``-th of them for distilled models."""
     return model_sampling.log_sigmas.double().cpu()
+
+
+def _skip(model_sampling: Any) -> int:
+    return model_sampling.num_timesteps // len(model_sampling.log_sigmas)
+
+
+def _is_plain(current: ModelSamplingDiscrete) -> bool:
+    """Whether a schedule is that of an ordinary checkpoint: every training step, predicting noise."""
+    kind = type(current)
+    return kind.calculate_denoised is EPS.calculate_denoised and kind.timestep is ModelSamplingDiscrete.timestep
+
+
+def _kind(current: ModelSamplingDiscrete, betas: BetaSchedule) -> type:
+    """The class of schedule to build: the user's choice, if there is one, goes before that of the module."""
+    return _LCM_KINDS[betas.lcm_steps] if betas.lcm_steps and _is_plain(current) else type(current)
 
 
 def retrained_sampling(current: Any, betas: BetaSchedule) -> Any:
@@ -38,49 +70,56 @@ def retrained_sampling(current: Any, betas: BetaSchedule) -> Any:
     if not isinstance(current, ModelSamplingDiscrete):
         return current
     settings = {**_sampling_settings(betas), "timesteps": current.num_timesteps}
-    retrained = type(current)(cast(Any, SimpleNamespace(sampling_settings=settings)), zsnr=current.zsnr)
-    return current if torch.equal(_table(current), _table(retrained)) else retrained
+    kind = _kind(current, betas)
+    retrained = kind(cast(Any, SimpleNamespace(sampling_settings=settings)), zsnr=current.zsnr)
+    same = kind is type(current) and torch.equal(_table(current), _table(retrained))
+    return current if same else retrained
 
 
-def set_beta_schedule(model: ModelPatcher, betas: BetaSchedule) -> None:
-    """Give a freshly cloned MODEL the betas of its motion module."""
+def set_beta_schedule(model: ModelPatcher, betas: BetaSchedule | None) -> None:
+    """Give a freshly cloned MODEL the betas of its motion module; None leaves it as it is."""
+    if betas is None:
+        return
     current = model.get_model_object(MODEL_SAMPLING)
     model.add_object_patch(MODEL_SAMPLING, retrained_sampling(current, betas))
 
 
 def _timesteps(model_sampling: ModelSamplingDiscrete, sigmas: Tensor) -> Tensor:
-    """Fractional index of each sigma in a schedule's table; exact inverse of its ``sigma(timestep)``."""
-    table, wanted = _table(model_sampling), sigmas.double().cpu().log()
+    """Fractional training step (0 to 999) of each sigma; exact inverse of the schedule's ``sigma(timestep)``."""
+    table, wanted, skip = _table(model_sampling), sigmas.double().cpu().log(), _skip(model_sampling)
     high = torch.searchsorted(table, wanted).clamp(1, len(table) - 1)
     low = high - 1
     fraction = (wanted - table[low]) / (table[high] - table[low])
-    return (low + fraction).clamp(0, len(table) - 1)
+    return (low + fraction).clamp(0, len(table) - 1) * skip + (skip - 1)
 
 
-def _at(model_sampling: ModelSamplingDiscrete, index: Tensor) -> Tensor:
-    """Sigma at a fractional index of the table."""
-    table = _table(model_sampling)
+def _at(model_sampling: ModelSamplingDiscrete, timesteps: Tensor) -> Tensor:
+    """Sigma at a fractional training step."""
+    table, skip = _table(model_sampling), _skip(model_sampling)
+    index = ((timesteps - (skip - 1)) / skip).clamp(0, len(table) - 1)
     low = index.floor().long()
     high = index.ceil().long()
     return torch.lerp(table[low], table[high], index - low).exp()
 
 
 def convert_sigmas(sigmas: Tensor, source: Any, target: Any) -> Tensor:
-    """The same moments of training under other betas: sigma -> timestep -> sigma. The final 0 stays 0."""
-    if not (isinstance(source, ModelSamplingDiscrete) and _table(source).shape == _table(target).shape):
+    """The same moments of training under other betas: sigma -> training step -> sigma. The final 0 stays 0."""
+    if not isinstance(source, ModelSamplingDiscrete) or source.num_timesteps != target.num_timesteps:
         return sigmas
     converted = _at(target, _timesteps(source, sigmas.clamp(min=1e-12)))
     return torch.where(sigmas.cpu() > 0, converted.to(sigmas.dtype), sigmas.cpu()).to(sigmas.device)
 
 
-def restore_beta_schedule(model: ModelPatcher, betas: BetaSchedule, sigmas: Tensor) -> tuple[ModelPatcher, Tensor]:
+def restore_beta_schedule(
+    model: ModelPatcher, betas: BetaSchedule | None, sigmas: Tensor
+) -> tuple[ModelPatcher, Tensor]:
     """Undo that a node placed after ours set a schedule with the checkpoint's betas.
 
     Returns:
         The MODEL to sample with and its sigmas; both unchanged when nothing was overwritten.
     """
     current = model.get_model_object(MODEL_SAMPLING)
-    retrained = retrained_sampling(current, betas)
+    retrained = retrained_sampling(current, betas) if betas is not None else current
     if retrained is current:
         return model, sigmas
     model = model.clone()

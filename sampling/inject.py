@@ -24,6 +24,7 @@ from ..motion.attention import Attention
 from ..motion.model import Place
 from ..motion.module import Modulation, TemporalBlock
 from .beta_schedule import restore_beta_schedule, set_beta_schedule
+from .group_norm import SCOPES, pooled_norms
 from .patcher import MotionSettings, config_of, family_of, settings_of
 from .windows import ContextOptions, set_windows, window_length
 
@@ -40,6 +41,7 @@ class Motion(NamedTuple):
 
     blocks: dict[Place, TemporalBlock]
     modulation: Modulation
+    norm_scope: str
 
 
 class ModelCall(NamedTuple):
@@ -116,7 +118,7 @@ def animate(model: ModelPatcher, motion: ModelPatcher, context: ContextOptions |
         model.add_wrapper_with_key(kind, KEY, wrapper)
     model.remove_callbacks_with_key(CallbacksMP.ON_CLONE, KEY)
     model.add_callback_with_key(CallbacksMP.ON_CLONE, KEY, _match_dynamic)
-    set_beta_schedule(model, family_of(motion).beta_schedule)
+    set_beta_schedule(model, config_of(motion).beta_schedule)
     if context is not None:
         set_windows(model, context)
     return model
@@ -163,7 +165,7 @@ def _outer_sample(
     motions = model.get_additional_models_with_key(KEY)
     frames = noise.shape[0]
     _check_frames(motions, frames, window_length(guider.model_options, frames))
-    guider.model_patcher, sigmas = restore_beta_schedule(model, family_of(motions[-1]).beta_schedule, sigmas)
+    guider.model_patcher, sigmas = restore_beta_schedule(model, config_of(motions[-1]).beta_schedule, sigmas)
     try:
         return executor(noise, latent_image, sampler, sigmas, *args, **kw)
     finally:
@@ -198,8 +200,15 @@ def _active_motions(
         settings = settings_of(patcher)
         in_range = percent_to_sigma(settings.end_percent) < sigma <= percent_to_sigma(settings.start_percent)
         if settings.influence != 0.0 and in_range:
-            active.append(Motion(patcher.model.places(), _modulation(settings, device)))
+            modulation = _modulation(settings, device)
+            active.append(Motion(patcher.model.places(), modulation, config_of(patcher).norm_scope))
     return tuple(active)
+
+
+def _widest_scope(motions: tuple[Motion, ...]) -> str | None:
+    """Which of the UNet's norms see all frames, if any motion module needs that."""
+    wanted = [scope for scope in SCOPES if any(motion.norm_scope == scope for motion in motions)]
+    return wanted[-1] if wanted else None
 
 
 def _signature(motions: tuple[Motion, ...]) -> str:
@@ -208,6 +217,7 @@ def _signature(motions: tuple[Motion, ...]) -> str:
         (
             sorted((place, block.channels) for place, block in m.blocks.items()),
             [value is None for value in m.modulation],
+            m.norm_scope,
         )
         for m in motions
     ]
@@ -257,7 +267,8 @@ def _apply_model(
         KEY: ModelCall(anchors, motions, patches.get(LAYER_PATCH, [])),
     }
     kw |= {"num_video_frames": frames, f"{KEY}_{_signature(motions)}": True}
-    out = executor(x, t, c_concat, c_crossattn, control, options, **kw)
+    with pooled_norms(executor.class_obj.diffusion_model, _widest_scope(motions), frames):
+        out = executor(x, t, c_concat, c_crossattn, control, options, **kw)
     _check_output(out, patchers, options)
     return out
 

@@ -42,7 +42,7 @@ def test_imports_point_downwards(path: Path) -> None:
             assert root != "comfy" or storey == "sampling", f"{path.name} imports {module}"
             assert root != "folder_paths" or path.name == "load.py", f"{path.name} imports {module}"
             assert storey != "motion" or root in {
-                "__future__", "collections", "dataclasses", "einops", "math", "pathlib", "pickle", "re", "safetensors",
+                "__future__", "collections", "dataclasses", "einops", "json", "math", "pathlib", "pickle", "re", "safetensors",
                 "struct", "torch", "typing",
             }, f"motion/{path.name} imports {module}"  # fmt: skip
 
@@ -100,7 +100,7 @@ def test_nodes_only_translate(path: Path) -> None:
 
 def test_sizes() -> None:
     lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
-    assert sum(lines.values()) < 2000
+    assert sum(lines.values()) < 3000
     assert max(lines.values()) <= 400
     assert not {"utils.py", "common.py", "helpers.py"} & {path.name for path in FILES}
 

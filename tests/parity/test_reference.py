@@ -15,6 +15,7 @@ from animatediff_native.demo import synthetic
 from animatediff_native.motion import module as motion_module
 from animatediff_native.motion.attention import scaled_dot_product_attention
 from animatediff_native.motion.checkpoint import read_motion_module
+from animatediff_native.motion.container import ModelFile
 from animatediff_native.motion.model import MotionModel
 from animatediff_native.motion.module import Modulation, TemporalBlock
 from animatediff_native.sampling.inject import animate, host_attention
@@ -93,7 +94,7 @@ def clip(channels: int, frames: int = 16, clips: int = 2, side: int = 7, seed: i
 
 def network(version: str) -> tuple[MotionModel, State]:
     state = synthetic.motion_module(channels=CHANNELS, mid=version == "v2", positions=32, seed=1)
-    config, own = read_motion_module(state, version)
+    config, own = read_motion_module(ModelFile(version, state))
     model = MotionModel(config)
     model.load_state_dict(own, strict=True)
     return model, state

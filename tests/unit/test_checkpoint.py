@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import pickle
 import re
 from pathlib import Path
 
 import pytest
 import torch
 from animatediff_native.demo import synthetic
-from animatediff_native.motion.checkpoint import describe, read_motion_module, read_tensors
+from animatediff_native.motion.checkpoint import read_motion_module
+from animatediff_native.motion.container import ModelFile, read_file
+from animatediff_native.motion.describe import describe
 from animatediff_native.motion.model import MotionModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,7 +32,7 @@ def test_motion_modules(tmp_path: Path, state, family: str, count: int, containe
         save_file(state, path)
     else:
         torch.save(state, path, _use_new_zipfile_serialization=container == "zip")
-    config, own = read_motion_module(read_tensors(path), path.name)
+    config, own = read_motion_module(read_file(path))
     assert (config.family, config.down_channels, config.positions, len(own)) == (family, CHANNELS, 32, count)
     network = MotionModel(config, device="meta")
     network.load_state_dict(own, strict=True, assign=True)
@@ -47,7 +46,7 @@ def test_full_size_channels_are_read_from_the_tensors() -> None:
             for key, t in V2.items()
             if not key.endswith("pe")
         } | {key: torch.empty(1, 32, t.shape[2] * 10) for key, t in V2.items() if key.endswith("pe")}
-    config, own = read_motion_module(shapes, "mm_sd_v15_v2.ckpt")
+    config, own = read_motion_module(ModelFile("mm_sd_v15_v2.ckpt", shapes))
     assert config.down_channels == (320, 640, 1280, 1280)
     assert sum(t.numel() for key, t in own.items() if not key.endswith("pe")) == 453_209_280
 
@@ -56,85 +55,16 @@ def test_full_size_channels_are_read_from_the_tensors() -> None:
 def test_training_checkpoints(tmp_path: Path, wrapper: str) -> None:
     inner = {f"module.{key}": tensor for key, tensor in V3.items()} | {"module.conv_in.weight": torch.zeros(32, 4, 3, 3)}
     torch.save({"epoch": 3, "global_step": 7, wrapper: inner}, tmp_path / "train.ckpt")
-    config, own = read_motion_module(read_tensors(tmp_path / "train.ckpt"), "train.ckpt")
+    config, own = read_motion_module(read_file(tmp_path / "train.ckpt"))
     assert config.family == "v3" and own.keys() == V3.keys()
-
-
-# --- files that are not models ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "is empty (0 bytes)"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 1\n", "is a git-lfs pointer of"),
-        (b"\n<!DOCTYPE html><html><body>Sign in</body></html>", "is a web page, not a model"),
-    ],
-)
-def test_what_downloads_leave_behind(tmp_path: Path, suffix: str, content: bytes, message: str) -> None:
-    path = tmp_path / f"mm{suffix}"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=re.escape(f"mm{suffix} {message}")):
-        read_tensors(path)
-
-
-def test_text(tmp_path: Path) -> None:
-    (tmp_path / "mm.ckpt").write_text("404: Not Found")
-    with pytest.raises(ValueError, match="is a text file, not a model"):
-        read_tensors(tmp_path / "mm.ckpt")
-    (tmp_path / "mm.safetensors").write_text("404: Not Found")
-    with pytest.raises(ValueError, match="is not a safetensors file"):
-        read_tensors(tmp_path / "mm.safetensors")
-
-
-@pytest.mark.parametrize("keep", [1, 7, 8, 9, 100, 5_000, 0.1, 0.5, 0.9, 0.999])
-@pytest.mark.parametrize("container", ["ckpt", "safetensors"])
-def test_truncated(tmp_path: Path, keep: float, container: str) -> None:
-    path = tmp_path / f"mm.{container}"
-    save_file(V3, path) if container == "safetensors" else torch.save(V3, path)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(keep * len(whole)) if keep < 1 else int(keep)])
-    with pytest.raises(ValueError, match=f"mm.{container} is .*Download it again"):
-        read_tensors(path)
-
-
-def test_renamed_containers(tmp_path: Path) -> None:
-    torch.save(V3, tmp_path / "zip.safetensors")
-    with pytest.raises(ValueError, match="is not a safetensors file, whatever its name says"):
-        read_tensors(tmp_path / "zip.safetensors")
-    save_file(V3, tmp_path / "tensors.ckpt")
-    with pytest.raises(ValueError, match=r"tensors\.ckpt is a safetensors file under a wrong name"):
-        read_tensors(tmp_path / "tensors.ckpt")
-
-
-class Bomb:
-    """Pickles to a call that makes a folder."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.mark),)
-
-
-@pytest.mark.parametrize("container", ["zip", "legacy", "plain"])
-def test_a_hostile_pickle_runs_nothing(tmp_path: Path, container: str) -> None:
-    mark, path = tmp_path / "ran", tmp_path / "mm.ckpt"
-    if container == "plain":
-        path.write_bytes(pickle.dumps({"a": Bomb(mark)}))
-    else:
-        torch.save({**V3, "a": Bomb(mark)}, path, _use_new_zipfile_serialization=container == "zip")
-    with pytest.raises(ValueError, match="opening it could run code|is damaged"):
-        read_tensors(path)
-    assert not mark.exists()
 
 
 # --- models of another kind ------------------------------------------------------------------------------------------
 
 OTHERS = {
     "motion lora": ["down_blocks.0.motion_modules.0.temporal_transformer.transformer_blocks.0.attention_blocks.0.processor.to_q_lora.down.weight"],
-    "lora": ["down_blocks.0.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora.down.weight"],
+    "domain adapter": ["down_blocks.0.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora.down.weight"],
+    "lora": ["lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight"],
     "checkpoint": ["model.diffusion_model.input_blocks.0.0.weight", "first_stage_model.decoder.conv_out.weight"],
     "sparsectrl": ["controlnet_cond_embedding.conv_in.weight", f"{BLOCK}.proj_in.weight"],
     "controlnet": ["controlnet_cond_embedding.conv_in.weight", "down_blocks.0.resnets.0.conv1.weight"],
@@ -149,18 +79,19 @@ OTHERS = {
 @pytest.mark.parametrize("kind", OTHERS)
 def test_another_kind_says_what_it_is(kind: str) -> None:
     tensors = {key: torch.zeros(1) for key in OTHERS[kind]}
-    assert describe(tensors).kind == kind
+    file = ModelFile("x.safetensors", tensors)
+    assert describe(file.shapes).kind == kind
     with pytest.raises(ValueError, match="Needed a motion module, but x.safetensors is ") as caught:
-        read_motion_module(tensors, "x.safetensors")
-    assert str(describe(tensors)) in str(caught.value)
+        read_motion_module(file)
+    assert str(describe(file.shapes)) in str(caught.value)
     if kind != "unknown":
-        assert describe(tensors).advice
+        assert describe(file.shapes).advice
 
 
 REAL = {
     "v3_sd15_adapter": (
         "down_blocks.0.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora.down.weight",
-        "is a LoRA of the image model (the v3 domain adapter is one). Put it into models/loras",
+        "is a LoRA of the image model (a domain adapter, such as v3_sd15_adapter). Put it into models/loras",
     ),
     "AnimateLCM_sd15_lora": ("lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight", "is a LoRA of the image model"),
     "v2_lora_diffusers": (
@@ -169,7 +100,7 @@ REAL = {
     ),
     "v3_sd15_sparsectrl_rgb": (
         f"controlnet_cond_embedding.weight {BLOCK}.norm.weight conv_in.weight",
-        "is a SparseCtrl model. It is a control net for single frames",
+        "is a SparseCtrl model for drawings (scribble). It is a control net for single frames",
     ),
     "CameraCtrl_pruned": (
         f"encoder_conv_in.weight {BLOCK}.transformer_blocks.0.attention_blocks.0.processor.qkv_merge.bias",
@@ -193,7 +124,7 @@ def test_keys_of_real_files_of_another_kind(tmp_path: Path, name: str) -> None:
     keys, message = REAL[name]
     torch.save({key: torch.zeros(1) for key in keys.split()}, tmp_path / f"{name}.ckpt")
     with pytest.raises(ValueError, match=re.escape(f"Needed a motion module, but {name}.ckpt {message}")):
-        read_motion_module(read_tensors(tmp_path / f"{name}.ckpt"), f"{name}.ckpt")
+        read_motion_module(read_file(tmp_path / f"{name}.ckpt"))
 
 
 def test_files_without_tensors(tmp_path: Path) -> None:
@@ -201,34 +132,19 @@ def test_files_without_tensors(tmp_path: Path) -> None:
     torch.save([torch.zeros(1)], tmp_path / "b.ckpt")
     for name in ("a.ckpt", "b.ckpt"):
         with pytest.raises(ValueError, match=rf"{name} is an unknown kind of file \(first keys: no tensors at all\)\."):
-            read_motion_module(read_tensors(tmp_path / name), name)
+            read_motion_module(read_file(tmp_path / name))
 
 
 def test_missing_surplus_and_misshapen_tensors_are_named() -> None:
     key = f"{BLOCK}.proj_in.weight"
     with pytest.raises(ValueError, match=rf"mm lacks 1 of 560 tensors: {key}\. Download"):
-        read_motion_module({k: t for k, t in V3.items() if k != key}, "mm")
+        read_motion_module(ModelFile("mm", {k: t for k, t in V3.items() if k != key}))
     with pytest.raises(ValueError, match=rf"mm has 1 tensors that no motion module has: {BLOCK}\.extra"):
-        read_motion_module({**V3, f"{BLOCK}.extra": torch.zeros(1)}, "mm")
+        read_motion_module(ModelFile("mm", {**V3, f"{BLOCK}.extra": torch.zeros(1)}))
     with pytest.raises(ValueError, match=rf"1 tensors of another shape: {key} is \(3, 3\), needs \(32, 32\)"):
-        read_motion_module({**V3, key: torch.zeros(3, 3)}, "mm")
+        read_motion_module(ModelFile("mm", {**V3, key: torch.zeros(3, 3)}))
     with pytest.raises(ValueError, match=rf"1 tensors that are not floating point: {key}"):
-        read_motion_module({**V3, key: torch.zeros(32, 32, dtype=torch.int32)}, "mm")
-
-
-@pytest.mark.parametrize(
-    ("channels", "mid", "positions", "family"),
-    [
-        ((32, 64, 128), False, 32, "AnimateDiff-SDXL or HotshotXL"),
-        (CHANNELS, False, 24, "AnimateDiff v1"),
-        (CHANNELS, True, 64, "LongAnimateDiff"),
-        (CHANNELS, True, None, "AnimateLCM"),
-    ],
-)
-def test_families_to_come_are_named(channels, mid: bool, positions: int | None, family: str) -> None:
-    state = synthetic.motion_module(channels=channels, mid=mid, positions=positions, seed=0)
-    with pytest.raises(ValueError, match=f"is a motion module of the family {family}, which this version does not support"):
-        read_motion_module(state, "mm")
+        read_motion_module(ModelFile("mm", {**V3, key: torch.zeros(32, 32, dtype=torch.int32)}))
 
 
 @settings(max_examples=60, deadline=None)
@@ -246,11 +162,6 @@ def test_any_damage_is_refused_with_our_error(data) -> None:
         elif damage == "retype":
             state[key] = tensor.to(torch.int64)
     with pytest.raises(ValueError, match="mm "):
-        read_motion_module(state, "mm")
+        read_motion_module(ModelFile("mm", state))
 
 
-def test_safetensors_header_that_lies(tmp_path: Path) -> None:
-    header = json.dumps({"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 999]}}).encode()
-    (tmp_path / "mm.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 16)
-    with pytest.raises(ValueError, match=r"mm\.safetensors is damaged"):
-        read_tensors(tmp_path / "mm.safetensors")
