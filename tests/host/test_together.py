@@ -161,19 +161,20 @@ def test_ksampler_advanced_in_two_halves_equals_one_run(animated) -> None:
     assert (whole - halves).norm() / whole.norm() < 1e-5
 
 
-@pytest.mark.parametrize("compiled_first", [False, True])
-def test_torch_compile_gives_the_same_clip(model, motion, other_motion, compiled_first: bool) -> None:
-    """Also when the plain model was compiled before: its graph must not be used for the animated one."""
+def compiled(of: Any) -> Any:
+    """What TorchCompileModel makes of a MODEL, with the backend that needs no compiler."""
     from comfy_api.torch_helpers import set_torch_compile_wrapper
     from comfy_extras.nodes_torch_compile import skip_torch_compile_dict
 
+    clone = of.clone(disable_dynamic=True)
+    set_torch_compile_wrapper(model=clone, backend="eager", options={"guard_filter_fn": skip_torch_compile_dict})
+    return clone
+
+
+@pytest.mark.parametrize("compiled_first", [False, True])
+def test_torch_compile_gives_the_same_clip(model, motion, other_motion, compiled_first: bool) -> None:
+    """Also when the plain model was compiled before: its graph must not be used for the animated one."""
     torch._dynamo.reset()
-
-    def compiled(of: Any) -> Any:
-        clone = of.clone(disable_dynamic=True)
-        set_torch_compile_wrapper(model=clone, backend="eager", options={"guard_filter_fn": skip_torch_compile_dict})
-        return clone
-
     if compiled_first:
         plain = run_ksampler(model)
         assert (run_ksampler(compiled(model)) - plain).norm() / plain.norm() < 1e-5

@@ -192,15 +192,15 @@ PLACES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def hooked(unet: Any, state: State, frames: int) -> list[Any]:
+def hooked(unet: Any, state: State, frames: int, pooled: bool = False) -> list[Any]:
     """Put the reference into a UNet with torch hooks: after the transformer of a block, or else its residual block."""
 
     def after(prefix: str) -> Any:
-        return lambda _module, _args, out: reference(out, state, prefix, frames)
+        return lambda _module, _args, out: reference(out, state, prefix, frames, pooled=pooled)
 
     targets = []
     for stage, blocks in (("input", unet.input_blocks), ("output", unet.output_blocks)):
-        for block, prefix in zip(blocks, PLACES[stage], strict=True):
+        for block, prefix in zip(blocks, PLACES[stage], strict=len(unet.output_blocks) == 12):
             if prefix:
                 targets.append((next((m for m in block if "Transformer" in type(m).__name__), block[0]), prefix))
     if any(key.startswith("mid_block") for key in state):
