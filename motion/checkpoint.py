@@ -8,12 +8,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from .attention import sinusoidal_positions
-from .config import FAMILIES, HEADS, MotionConfig, Overrides, with_family
+from .config import (
+    ALL_UNET_NORMS,
+    FAMILIES,
+    HEADS,
+    MOTION_NORM,
+    PER_FRAME,
+    UNET_NORMS,
+    MotionConfig,
+    Overrides,
+    with_family,
+)
 from .container import ModelFile
 from .describe import PLACE, PREFIXES, Shapes, describe, first, lightning_steps, table_rows
 from .model import MotionModel
@@ -65,7 +76,7 @@ def read_config(shapes: Shapes, family: str) -> MotionConfig:
         ValueError: levels or channels that are no UNet's.
     """
     norms = {key: shape for key, shape in shapes.items() if key.endswith("temporal_transformer.norm.weight")}
-    channels = {int(key.split(".")[1]): shape[0] for key, shape in norms.items() if key.startswith("down_blocks.")}
+    channels = {int(key.split(".")[1]): sum(shape[:1]) for key, shape in norms.items() if key.startswith("down_blocks.")}
     if sorted(channels) not in ([0, 1, 2], [0, 1, 2, 3]):
         raise ValueError(f"needs motion modules in down blocks 0 to 3, got {sorted(channels)}. The file is incomplete.")
     down_channels = tuple(channels[level] for level in sorted(channels))
@@ -97,9 +108,15 @@ def _with_tables(state: dict[str, Tensor], config: MotionConfig) -> dict[str, Te
     return {**state, **tables}
 
 
-def _check_complete(state: Mapping[str, Tensor], network: MotionModel) -> None:
+@lru_cache(maxsize=16)
+def _shapes_of(config: MotionConfig) -> Shapes:
+    """Every parameter and buffer of the network, built without memory."""
+    return {key: tuple(t.shape) for key, t in MotionModel(config, device="meta").state_dict().items()}
+
+
+def _check_complete(state: Mapping[str, Tensor], config: MotionConfig) -> None:
     """Raise ValueError unless the keys and shapes are exactly those of the network."""
-    expected = {key: tuple(t.shape) for key, t in network.state_dict().items()}
+    expected = _shapes_of(config)
     got = {key: tuple(t.shape) for key, t in state.items()}
     if missing := expected.keys() - got.keys():
         raise ValueError(f"lacks {len(missing)} of {len(expected)} tensors: {first(missing)}. Download it again.")
@@ -130,12 +147,18 @@ def read_motion_module(
         state = _motion_part(file.tensors)
         config = read_config({key: tuple(t.shape) for key, t in state.items()}, description.family)
         config = with_family(config, overrides)
-        _check_complete(state := _with_tables(state, config), MotionModel(config, device="meta"))
+        _check_complete(state := _with_tables(state, config), config)
     except ValueError as error:
         raise ValueError(f"{file.name} {error}") from error
     return config, state
 
 
+_SCOPES = {
+    PER_FRAME: "one frame",
+    UNET_NORMS: "all frames of a window (those of the image model)",
+    MOTION_NORM: "all frames of a window (those of the module)",
+    ALL_UNET_NORMS: "all frames of a window (all of the image model's)",
+}
 _DTYPES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 
 
@@ -158,6 +181,6 @@ def summarize(name: str, config: MotionConfig, state: Mapping[str, Tensor]) -> s
         f"up to {config.positions} frames at once, trained on {family.frames}",
         f"{blocks} temporal blocks, {millions:.0f} M weights, {dtypes}",
         f"recommended: {sampling}",
-        f"norms: {config.norm_scope}; betas: {schedule}",
+        f"norms see {_SCOPES[config.norm_scope]}; betas: {schedule}",
     ]
     return "\n".join([*lines, *([f"note: {family.note}"] if family.note else [])])

@@ -67,30 +67,6 @@ def test_settings_survive_a_clone_of_the_model(model, motion) -> None:
     assert torch.equal(run_ksampler(animated), run_ksampler(animated.clone().clone()))
 
 
-def test_motion_lora_equals_merged_weights(model, motion, tmp_path) -> None:
-    from safetensors.torch import load_file, save_file
-
-    path = lora_file(tmp_path, seed=4)
-    lora = torch.load(path, weights_only=True) if path.suffix == ".ckpt" else load_file(path)
-    merged = {key: t.clone() for key, t in motion.model.state_dict().items()}
-    for key, up in lora.items():
-        if ".up." in key:
-            target = key.replace("processor.", "").replace("_lora.up", "").replace("to_out.", "to_out.0.")
-            merged[target] += -0.7 * up @ lora[key.replace(".up.", ".down.")]
-    save_file({k: t.contiguous() for k, t in merged.items()}, tmp_path / "merged.safetensors")
-    clip = run_ksampler(animate(model, with_motion_lora(motion, path, -0.7)))
-    assert distance(clip, run_ksampler(animate(model, load_motion_module(tmp_path / "merged.safetensors")))) < 1e-4
-    assert distance(clip, run_ksampler(animate(model, motion))) > 1e-3
-
-
-def test_two_motion_loras_add_in_any_order(model, motion, tmp_path) -> None:
-    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
-    a, b = lora_file(tmp_path / "a", seed=4), lora_file(tmp_path / "b", seed=5)
-    one = run_ksampler(animate(model, with_motion_lora(with_motion_lora(motion, a, 1.0), b, 0.5)))
-    two = run_ksampler(animate(model, with_motion_lora(with_motion_lora(motion, b, 0.5), a, 1.0)))
-    assert distance(one, two) < 1e-4
-
-
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_windows_without_motion_equal_the_plain_clip(model, schedule: str) -> None:
     from animatediff_native.sampling.windows import set_windows

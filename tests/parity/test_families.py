@@ -18,7 +18,7 @@ from animatediff_native.sampling.inject import animate
 from animatediff_native.sampling.patcher import config_of, load_motion_module
 from animatediff_native.sampling.windows import ContextOptions
 from animatediff_tests.parity.test_reference import distance, hooked
-from animatediff_tests.tiny import conditioning, run_ksampler, tiny_model, tiny_sdxl_model
+from animatediff_tests.tiny import run_ksampler, tiny_model, tiny_sdxl_model
 from torch import Tensor, nn
 
 SD15, SDXL = (32, 64, 128, 128), (32, 64, 128)

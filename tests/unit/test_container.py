@@ -6,12 +6,15 @@ import json
 import os
 import pickle
 import re
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from animatediff_native.demo import synthetic
 from animatediff_native.motion.container import read_file
+from animatediff_tests.tainted import save_with_config
 from safetensors.torch import save_file
 
 CHANNELS = (32, 64, 128, 128)
@@ -72,6 +75,46 @@ class Bomb:
 
     def __reduce__(self):
         return os.mkdir, (str(self.mark),)
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+def test_a_configuration_object_beside_the_weights(tmp_path: Path, zipped: bool) -> None:
+    path = save_with_config(V3, tmp_path / "v3_sd15_mm.ckpt", zipped)
+    assert "omegaconf" not in sys.modules
+    with pytest.raises(pickle.UnpicklingError, match="omegaconf"):
+        torch.load(path, weights_only=True)
+    file = read_file(path)
+    assert file.tensors.keys() == V3.keys()
+    assert all(torch.equal(file.tensors[key], V3[key]) for key in V3)
+
+
+def test_the_host_keeps_refusing_such_objects(tmp_path: Path) -> None:
+    """What we allow while reading is not allowed to anybody else afterwards."""
+    allowed = torch.serialization.get_safe_globals()
+    read_file(save_with_config(V3, tmp_path / "v3_sd15_mm.ckpt"))
+    assert torch.serialization.get_safe_globals() == allowed
+
+
+@pytest.mark.parametrize("nesting", [1, 3])
+@pytest.mark.parametrize("wrapper", ["state_dict", "module", "controlnet"])
+def test_wrappers(tmp_path: Path, wrapper: str, nesting: int) -> None:
+    inner: Any = {f"module.{key}": tensor for key, tensor in V3.items()}
+    for _ in range(nesting):
+        inner = {wrapper: inner, "epoch": 3, "dp_world_size": 8}
+    torch.save(inner, tmp_path / "mm.pt")
+    assert read_file(tmp_path / "mm.pt").tensors.keys() == V3.keys()
+
+
+def test_parameters_and_notes_beside_the_weights(tmp_path: Path) -> None:
+    state = {key: torch.nn.Parameter(tensor) for key, tensor in V3.items()}
+    torch.save({**state, "epoch": 3, "name": "x", "betas": [0.1]}, tmp_path / "mm.ckpt")
+    assert read_file(tmp_path / "mm.ckpt").tensors.keys() == V3.keys()
+
+
+def test_metadata(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors", {"model_type": "motion_director"})
+    file = read_file(tmp_path / "a.safetensors")
+    assert (file.metadata, file.name, file.shapes) == ({"model_type": "motion_director"}, "a.safetensors", {"a": (1,)})
 
 
 @pytest.mark.parametrize("container", ["zip", "legacy", "plain"])
