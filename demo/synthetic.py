@@ -1,4 +1,4 @@
-"""Random motion modules and motion LoRAs in the spelling of the original AnimateDiff files, at any size.
+"""Random motion modules, motion LoRAs and domain adapters in the spelling of the original files, at any size.
 
 For the demo and the tests. They animate nothing sensible, but every tensor has the name, the shape and roughly the
 scale it has in a real file, so that whatever reads, places and runs real files can be checked without them.
@@ -73,6 +73,57 @@ def motion_lora(
                 down, up = _weight(rank, width, random), _weight(width, rank, random)
                 tensors[f"{prefix}.{projection}_lora.down.weight"] = down.to(dtype)
                 tensors[f"{prefix}.{projection}_lora.up.weight"] = up.to(dtype)
+    return tensors
+
+
+def hotshot_spelling(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A motion module under HotshotXL's names."""
+    names = {
+        key: key.replace(".motion_modules.", ".temporal_attentions.")
+        .replace(".temporal_transformer.", ".")
+        .replace(".pos_encoder.pe", ".pos_encoder.positional_encoding")
+        for key in tensors
+    }
+    return {names[key]: tensor for key, tensor in tensors.items()}
+
+
+def _spatial_projections(channels: Sequence[int], text: int) -> Iterator[tuple[str, int, int]]:
+    """Path, rows and columns of every attention projection of an SD1.5 image model, under diffusers' names."""
+    deep = len(channels) - 1
+    blocks = [(f"down_blocks.{b}.attentions.{i}", channels[b]) for b in range(deep) for i in range(2)]
+    blocks.append(("mid_block.attentions.0", channels[-1]))
+    blocks += [(f"up_blocks.{b}.attentions.{i}", channels[deep - b]) for b in range(1, deep + 1) for i in range(3)]
+    for block, width in blocks:
+        for attention, into in (("attn1", width), ("attn2", text)):
+            for projection in PROJECTIONS:
+                columns = into if projection in ("to_k", "to_v") else width
+                yield f"{block}.transformer_blocks.0.{attention}.{projection}", width, columns
+
+
+def domain_adapter(
+    channels: Sequence[int] = TINY_CHANNELS, text: int = 64, rank: int = 4, seed: int = 2, scale: float = 0.2
+) -> dict[str, Tensor]:
+    """A random LoRA of the image model in the spelling of v3_sd15_adapter, which has no alpha."""
+    random = torch.Generator().manual_seed(seed)
+    tensors: dict[str, Tensor] = {}
+    for path, rows, columns in _spatial_projections(channels, text):
+        stem = path.replace(".to_", ".processor.to_") + "_lora"
+        tensors[f"{stem}.down.weight"] = _weight(rank, columns, random)
+        tensors[f"{stem}.up.weight"] = _weight(rows, rank, random) * scale
+    return tensors
+
+
+def kohya_lora(
+    channels: Sequence[int] = TINY_CHANNELS, text: int = 64, rank: int = 4, seed: int = 3, scale: float = 0.2
+) -> dict[str, Tensor]:
+    """A random LoRA of the image model in the spelling of AnimateLCM_sd15_t2v_lora, with an alpha of an eighth."""
+    random = torch.Generator().manual_seed(seed)
+    tensors: dict[str, Tensor] = {}
+    for path, rows, columns in _spatial_projections(channels, text):
+        stem = "lora_unet_" + path.replace(".to_out", ".to_out.0").replace(".", "_")
+        tensors[f"{stem}.lora_down.weight"] = _weight(rank, columns, random)
+        tensors[f"{stem}.lora_up.weight"] = _weight(rows, rank, random) * (8 * scale)
+        tensors[f"{stem}.alpha"] = torch.tensor(rank / 8)
     return tensors
 
 

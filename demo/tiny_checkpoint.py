@@ -1,4 +1,4 @@
-"""A random checkpoint with the layout of an SD1.5 file and a hundredth of its size: UNet, text encoder and VAE.
+"""Random checkpoints with the layout of SD1.5 and SDXL files and a hundredth of their size: UNet, text encoders, VAE.
 
 It is built so that sampling with it shows something. The UNet predicts the noise as "what is in the latent, minus its
 smooth part, plus what the deep layers say": so it does remove noise, smooth shapes stay, and whatever acts on the deep
@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 MODEL_CHANNELS = 32
-CHANNEL_MULT = (1, 2, 4, 4)
-CONTEXT_DIM = 64
+TEXT_WIDTH = 64
 VOCABULARY = 49408
 TOKENS = 77
 TEXT_LAYERS = 2
+SDXL_TEXT_LAYERS = 3  # the host takes the output of the last but one, and wants layers before it
 VAE_CHANNELS = 64
 LATENT_CHANNELS = 4
 
@@ -28,6 +29,35 @@ TEXT_SHARE = 0.3  # how loud the prompt is in the deep layers; guidance multipli
 SILU_MEAN = 0.2066  # the mean of silu(x) for a normal x
 PIXEL_SPREAD = 0.22  # standard deviation of a decoded pixel, in a range of 1
 BLUR = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 16.0
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What distinguishes the UNets of SD1.5 and SDXL.
+
+    Attributes:
+        multiples: channels per level, as multiples of `MODEL_CHANNELS`.
+        transformers: levels with spatial transformers.
+        text: width of the text embedding.
+        vector: width of the vector of pooled text and picture sizes that SDXL adds to the time; 0 without.
+    """
+
+    multiples: tuple[int, ...]
+    transformers: tuple[int, ...]
+    text: int
+    vector: int = 0
+
+    @property
+    def widths(self) -> list[int]:
+        return [MODEL_CHANNELS * multiple for multiple in self.multiples]
+
+    @property
+    def is_sdxl(self) -> bool:
+        return self.vector > 0
+
+
+SD15 = Layout((1, 2, 4, 4), (0, 1, 2), TEXT_WIDTH)
+SDXL = Layout((1, 2, 4), (1, 2), 2 * TEXT_WIDTH, TEXT_WIDTH + 6 * 256)
 
 
 class Weights(dict[str, Tensor]):
@@ -59,64 +89,77 @@ class Weights(dict[str, Tensor]):
 def checkpoint(seed: int = 0) -> dict[str, Tensor]:
     """All tensors of the tiny checkpoint, fp32, under the names of an SD1.5 file."""
     parts = {
-        "model.diffusion_model.": unet(seed),
+        "model.diffusion_model.": unet(SD15, seed),
         "cond_stage_model.transformer.": text_encoder(seed + 1),
         "first_stage_model.": autoencoder(seed + 2),
     }
     return {prefix + name: tensor for prefix, part in parts.items() for name, tensor in part.items()}
 
 
-def unet(seed: int = 0) -> dict[str, Tensor]:
-    """The UNet: 12 input blocks, a middle block, 12 output blocks, as in SD1.5 but with a tenth of the channels."""
+def sdxl_checkpoint(seed: int = 0) -> dict[str, Tensor]:
+    """All tensors of the tiny SDXL checkpoint, fp32, under the names of an SDXL file; its second encoder is a CLIP too."""
+    parts = {
+        "model.diffusion_model.": unet(SDXL, seed),
+        "conditioner.embedders.0.transformer.": text_encoder(seed + 1, SDXL_TEXT_LAYERS),
+        "conditioner.embedders.1.model.transformer.": text_encoder(seed + 3, SDXL_TEXT_LAYERS),
+        "conditioner.embedders.1.model.": {"text_projection": torch.eye(TEXT_WIDTH)},
+        "first_stage_model.": autoencoder(seed + 2),
+    }
+    return {prefix + name: tensor for prefix, part in parts.items() for name, tensor in part.items()}
+
+
+def unet(layout: Layout, seed: int = 0) -> dict[str, Tensor]:
+    """The UNet: input blocks, a middle block, as many output blocks, with a tenth of the real one's channels."""
     weights = Weights(seed)
     time = 4 * MODEL_CHANNELS
     weights.linear("time_embed.0", time, MODEL_CHANNELS)
     weights.linear("time_embed.2", time, time)
+    if layout.vector:
+        weights.linear("label_emb.0.0", time, layout.vector)
+        weights.linear("label_emb.0.2", time, time)
     weights.conv("input_blocks.0.0", MODEL_CHANNELS, LATENT_CHANNELS)
-    for block in _blocks():
+    for block in _blocks(layout):
         for index, (kind, into, out) in enumerate(block[1]):
             name = f"{block[0]}.{index}"
             if kind == "resnet":
                 _resnet(weights, name, into, out, time)
             elif kind == "transformer":
-                _transformer(weights, name, out)
+                _transformer(weights, name, out, layout)
             else:
                 weights.conv(f"{name}.{'op' if kind == 'down' else 'conv'}", out, into)
     weights.norm("out.0", MODEL_CHANNELS)
     weights.conv("out.2", LATENT_CHANNELS, MODEL_CHANNELS, gain=DEEP_SHARE)
-    _carry_latent(weights)
+    _carry_latent(weights, layout)
     return weights
 
 
-def _blocks() -> Iterator[tuple[str, list[tuple[str, int, int]]]]:
+def _blocks(layout: Layout) -> Iterator[tuple[str, list[tuple[str, int, int]]]]:
     """The layers of every block as (kind, channels in, channels out)."""
-    widths = [MODEL_CHANNELS * mult for mult in CHANNEL_MULT]
+    widths, top = layout.widths, len(layout.widths) - 1
     skips, width, number = [MODEL_CHANNELS], MODEL_CHANNELS, 0
     for level, out in enumerate(widths):
         for _ in range(2):
             number += 1
-            yield f"input_blocks.{number}", _layers(width, out, level)
+            yield f"input_blocks.{number}", _layers(width, out, level in layout.transformers)
             width = out
             skips.append(width)
-        if level < 3:
+        if level < top:
             number += 1
             yield f"input_blocks.{number}", [("down", width, width)]
             skips.append(width)
     yield "middle_block", [("resnet", width, width), ("transformer", width, width), ("resnet", width, width)]
-    for number in range(12):
-        level = 3 - number // 3
-        layers = _layers(width + skips.pop(), widths[level], level)
+    for number in range(3 * len(widths)):
+        level = top - number // 3
+        layers = _layers(width + skips.pop(), widths[level], level in layout.transformers)
         width = widths[level]
         if number % 3 == 2 and level > 0:
             layers.append(("up", width, width))
         yield f"output_blocks.{number}", layers
 
 
-def _layers(into: int, out: int, level: int) -> list[tuple[str, int, int]]:
+def _layers(into: int, out: int, transformer: bool) -> list[tuple[str, int, int]]:
     layers = [("resnet", into, out)]
-    if level < 3:  # the deepest level has no transformers
-        layers.append(("transformer", out, out))
-    return layers
+    return [*layers, ("transformer", out, out)] if transformer else layers
 
 
 def _resnet(weights: Weights, name: str, into: int, out: int, time: int) -> None:
@@ -129,11 +172,15 @@ def _resnet(weights: Weights, name: str, into: int, out: int, time: int) -> None
         weights.conv(f"{name}.skip_connection", out, into, size=1)
 
 
-def _transformer(weights: Weights, name: str, width: int) -> None:
+def _transformer(weights: Weights, name: str, width: int, layout: Layout) -> None:
     weights.norm(f"{name}.norm", width)
-    weights.conv(f"{name}.proj_in", width, width, size=1)
+    for projection in ("proj_in", "proj_out"):
+        if layout.is_sdxl:
+            weights.linear(f"{name}.{projection}", width, width)
+        else:
+            weights.conv(f"{name}.{projection}", width, width, size=1)
     inner = f"{name}.transformer_blocks.0"
-    for attention, context in (("attn1", width), ("attn2", CONTEXT_DIM)):
+    for attention, context in (("attn1", width), ("attn2", layout.text)):
         weights.linear(f"{inner}.{attention}.to_q", width, width, bias=False)
         weights.linear(f"{inner}.{attention}.to_k", width, context, bias=False)
         weights.linear(f"{inner}.{attention}.to_v", width, context, bias=False)
@@ -142,27 +189,26 @@ def _transformer(weights: Weights, name: str, width: int) -> None:
     weights.linear(f"{inner}.ff.net.2", width, 4 * width)
     for index in (1, 2, 3):
         weights.norm(f"{inner}.norm{index}", width)
-    weights.conv(f"{name}.proj_out", width, width, size=1)
 
 
-def _carry_latent(weights: Weights) -> None:
+def _carry_latent(weights: Weights, layout: Layout) -> None:
     """Make the outermost layers carry the latent, so that the prediction contains the noise it should find.
 
     Channels 0-3 carry it, channels 4-7 its negative: silu(x) - silu(-x) = x undoes the activation of the output layer.
-    Nothing else writes to these channels on the way: input block 0 -> its skip -> output block 11 -> output layer.
+    Nothing else writes to these channels on the way: input block 0 -> its skip -> last output block -> output layer.
     """
     carried = 2 * LATENT_CHANNELS
     signs = torch.cat((torch.eye(LATENT_CHANNELS), -torch.eye(LATENT_CHANNELS)))
     weights["input_blocks.0.0.weight"][:carried] = 0.0
     weights["input_blocks.0.0.weight"][:carried, :, 1, 1] = signs
     weights["input_blocks.0.0.bias"][:carried] = 0.0
-    last = "output_blocks.11"
+    last = f"output_blocks.{3 * len(layout.multiples) - 1}"
     skip = weights[f"{last}.0.skip_connection.weight"]
     skip[:carried] = 0.0
     skip[:carried, MODEL_CHANNELS : MODEL_CHANNELS + carried, 0, 0] = torch.eye(carried)
-    for name in (f"{last}.0.out_layers.3", f"{last}.1.proj_out", f"{last}.0.skip_connection"):
-        if not name.endswith("skip_connection"):
-            weights[f"{name}.weight"][:carried] = 0.0
+    weights[f"{last}.0.skip_connection.bias"][:carried] = 0.0
+    for name in [f"{last}.0.out_layers.3"] + ([] if layout.is_sdxl else [f"{last}.1.proj_out"]):
+        weights[f"{name}.weight"][:carried] = 0.0
         weights[f"{name}.bias"][:carried] = 0.0
     weights["out.0.weight"][:carried] = 1.0
     weights["out.0.bias"][:carried] = 0.0
@@ -173,14 +219,14 @@ def _carry_latent(weights: Weights) -> None:
     weights["out.2.weight"][:, :carried] = signs.T[:, :, None, None] * sharp
 
 
-def text_encoder(seed: int = 1) -> dict[str, Tensor]:
-    """A CLIP text encoder of two layers, with the vocabulary of the real one."""
+def text_encoder(seed: int = 1, layers: int = TEXT_LAYERS) -> dict[str, Tensor]:
+    """A CLIP text encoder of a few layers, with the vocabulary of the real one."""
     weights = Weights(seed)
-    width = CONTEXT_DIM
+    width = TEXT_WIDTH
     prefix = "text_model.embeddings"
     weights[f"{prefix}.token_embedding.weight"] = torch.randn(VOCABULARY, width, generator=weights.random)
     weights[f"{prefix}.position_embedding.weight"] = 0.1 * torch.randn(TOKENS, width, generator=weights.random)
-    for layer in range(TEXT_LAYERS):
+    for layer in range(layers):
         inner = f"text_model.encoder.layers.{layer}"
         for projection in ("q_proj", "k_proj", "v_proj", "out_proj"):
             weights.linear(f"{inner}.self_attn.{projection}", width, width)

@@ -44,7 +44,7 @@ _SDXL = {
     "transformer_depth_output": [0, 0, 0, 1, 1, 1, 1, 1, 1],
     "transformer_depth_middle": 1,
     "use_linear_in_transformer": True,
-    "adm_in_channels": 16,
+    "adm_in_channels": 64 + 6 * 256,  # the host's vector: pooled text and six sizes
     "num_classes": "sequential",
     "num_heads": -1,
     "num_head_channels": 8,
@@ -105,8 +105,11 @@ def lora_file(folder: Path, seed: int = 0, channels: tuple[int, ...] = CHANNELS,
 
 
 def conditioning(seed: int, tokens: int = 77, width: int = 64) -> list[Any]:
-    """A CONDITIONING of random embeddings."""
-    return [[torch.randn(1, tokens, width, generator=torch.Generator().manual_seed(seed)), {}]]
+    """A CONDITIONING of random embeddings, with the pooled output and the sizes that SDXL reads."""
+    generator = torch.Generator().manual_seed(seed)
+    embedding = torch.randn(1, tokens, width, generator=generator)
+    notes = {"pooled_output": torch.randn(1, width, generator=generator), "width": 512, "height": 384, "crop_w": 8}
+    return [[embedding, notes]]
 
 
 def run_ksampler(

@@ -1,7 +1,7 @@
-"""A ComfyUI pack for tests and the demo only: teach ComfyUI to recognise the tiny SD1.5 checkpoint.
+"""A ComfyUI pack for tests and the demo only: teach ComfyUI to recognise the tiny SD1.5 and SDXL checkpoints.
 
-ComfyUI recognises a model by the widths of its UNet. This adds one entry to its list for the widths of
-`demo/tiny_checkpoint.py`, with a text encoder of matching width. The AnimateDiff pack itself never does this.
+ComfyUI recognises a model by the widths of its UNet. This adds an entry to its list for each of the layouts of
+`demo/tiny_checkpoint.py`, with text encoders of matching width. The AnimateDiff pack itself never does this.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import comfy.supported_models
-from comfy import sd1_clip
+from comfy import sd1_clip, sdxl_clip
 from comfy.supported_models_base import ClipTarget
 
 TEXT_CONFIG: dict[str, int | str] = {
@@ -49,11 +49,36 @@ class TinySD15(comfy.supported_models.SD15):
         return ClipTarget(sd1_clip.SD1Tokenizer, TinySD1ClipModel)
 
 
+class TinySDXLClipModel(sdxl_clip.SDXLClipModel):
+    """The host's pair of SDXL text encoders, both of width 64."""
+
+    def __init__(self, device: str = "cpu", dtype: object = None, model_options: dict[str, object] | None = None) -> None:
+        config = {**TEXT_CONFIG, "num_hidden_layers": 3}
+        options = {**(model_options or {}), "clip_l_model_config": config, "clip_g_model_config": config}
+        super().__init__(device=device, dtype=dtype, model_options=options)
+
+
+class TinySDXL(comfy.supported_models.SDXL):
+    """SDXL with a tenth of the channels and one transformer where it has two or ten."""
+
+    unet_config: ClassVar[dict[str, object]] = {
+        **comfy.supported_models.SDXL.unet_config,
+        "model_channels": 32,
+        "transformer_depth": [0, 0, 1, 1, 1, 1],
+        "context_dim": 128,
+        "adm_in_channels": 64 + 6 * 256,
+    }
+
+    def clip_target(self, state_dict: dict[str, object] | None = None) -> ClipTarget:
+        """The host's tokenizers, our small text encoders."""
+        return ClipTarget(sdxl_clip.SDXLTokenizer, TinySDXLClipModel)
+
+
 def register() -> None:
-    """Add the entry once, also when the pack is loaded a second time in the same process."""
+    """Add the entries once, also when the pack is loaded a second time in the same process."""
     known = comfy.supported_models.models
-    if all(entry.__name__ != TinySD15.__name__ for entry in known):
-        known.append(TinySD15)
+    names = {entry.__name__ for entry in known}
+    known.extend(entry for entry in (TinySD15, TinySDXL) if entry.__name__ not in names)
 
 
 register()
