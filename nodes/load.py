@@ -41,6 +41,7 @@ class LoadMotionModule(io.ComfyNode):
             category=CATEGORY,
             description="Loads an AnimateDiff motion module: the part that turns an image model into a video model.",
             search_aliases=["animatediff", "motion model", "mm_sd", "v3_sd15_mm"],
+            has_intermediate_output=True,
             inputs=[
                 io.Combo.Input(
                     "motion_module",
@@ -108,6 +109,7 @@ class ApplyMotionLoRA(io.ComfyNode):
             category=CATEGORY,
             description="Adds a camera move or another trained motion to a motion module. Chain several to mix them.",
             search_aliases=["pan", "zoom", "tilt", "roll", "camera motion"],
+            has_intermediate_output=True,
             inputs=[
                 MotionModule.Input(
                     "motion_module", tooltip="The motion module to change; the original stays as it is."
@@ -152,6 +154,7 @@ class ApplyDomainAdapter(io.ComfyNode):
             category=CATEGORY,
             description="Adds the v3 domain adapter, or the spatial half of a MotionDirector training, to the image model.",
             search_aliases=["v3_sd15_adapter", "motion director", "adapter lora"],
+            has_intermediate_output=True,
             inputs=[
                 io.Model.Input("model", tooltip="The image model to change; the one given stays as it is."),
                 io.Combo.Input(

@@ -16,21 +16,24 @@ WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows"
 NODES = {
     "LoadMotionModule",
     "ApplyMotionLoRA",
+    "ApplyDomainAdapter",
     "MotionSettings",
     "ApplyMotionModule",
     "ContextWindowOptions",
     "AnimateDiffSampler",
 }
 FAST = {**SMALL, "width": 64, "height": 64, "steps": 2}
+del FAST["batch_size"]
+FRAMES = {"long_clip": 40, "long_animatediff": 32, "hotshot_xl": 8}
+"""Frames a workflow makes, where they are not 16."""
 
 
 def graph(client: ComfyClient, name: str, **changes: Any) -> dict[str, Any]:
     """A workflow as a small prompt. ``changes`` set inputs by name, wherever a node has one."""
     workflow = json.loads((WORKFLOWS / f"{name}.json").read_text(encoding="utf-8"))
     prompt = workflow_to_prompt(workflow, client.object_info(), TINY_MODELS)
-    frames = 40 if name == "long_clip" else 16
     for node in prompt.values():
-        values = {**FAST, "batch_size": frames, **changes}
+        values = {**FAST, **changes}
         node["inputs"].update({key: value for key, value in values.items() if key in node["inputs"]})
     return prompt
 
@@ -51,8 +54,55 @@ def frames_of(client: ComfyClient, outputs: dict[str, Any]) -> list[bytes]:
 def test_every_workflow_makes_a_clip(client: ComfyClient, name: str) -> None:
     outputs = client.run(graph(client, name))
     frames = frames_of(client, outputs)
-    assert len(frames) == (40 if name == "long_clip" else 16)
+    assert len(frames) == FRAMES.get(name, 16)
     assert len(set(frames)) == len(frames), "frames repeat"
+
+
+def text_on(client: ComfyClient, prompt: dict[str, Any], node: str) -> str:
+    """What a node shows on itself after a run."""
+    outputs = client.run(prompt)
+    key = next(key for key, entry in prompt.items() if entry["class_type"] == node)
+    return "\n".join(outputs[key]["text"])
+
+
+def test_nodes_show_what_they_found(client: ComfyClient) -> None:
+    shown = text_on(client, graph(client, "v1_module"), "LoadMotionModule")
+    assert shown.splitlines() == [
+        "AnimateDiff v1 (v14, v15, TemporalDiff, Stabilized), for SD1.5",
+        "up to 24 frames at once, trained on 16",
+        "20 temporal blocks, 4 M weights, fp16",
+        "recommended: ddim, ddim_uniform, 25 steps, CFG 7.5",
+        "norms see all frames of a window (those of the image model); betas: linear 0.00085 to 0.012",
+    ]
+    assert "recommended: euler, sgm_uniform, 4 steps, CFG 1" in text_on(client, graph(client, "lightning"), "LoadMotionModule")
+    shown = text_on(client, graph(client, "domain_adapter"), "ApplyDomainAdapter")
+    assert shown == "tiny_v3_adapter.ckpt at 1: 128 of 128 keys matched"
+    assert text_on(client, graph(client, "motion_lora"), "ApplyMotionLoRA").endswith("168 of 168 keys matched")
+
+
+@pytest.mark.parametrize("workflow", ["v1_module", "lightning", "animatelcm", "sdxl", "hotshot_xl", "domain_adapter"])
+def test_workflows_have_the_recommended_settings(client: ComfyClient, workflow: str) -> None:
+    graph_file = json.loads((WORKFLOWS / f"{workflow}.json").read_text(encoding="utf-8"))
+    values = next(node["widgets_values"] for node in graph_file["nodes"] if node["type"] == "AnimateDiffSampler")
+    steps, cfg, sampler, scheduler = values[2:6]
+    shown = text_on(client, graph(client, workflow), "LoadMotionModule")
+    assert f"recommended: {sampler}, {scheduler}, {steps} steps, CFG {cfg:g}" in shown
+
+
+def test_overrides_that_do_not_fit_say_so(client: ComfyClient) -> None:
+    with pytest.raises(PromptError, match=r"tiny_v3_mm\.ckpt is a motion module for SD1\.5, the family sdxl is for SDXL"):
+        client.run(graph(client, "text_to_video", family="sdxl"))
+    with pytest.raises(PromptError, match=r"tiny_sdxl_mm\.ckpt is a motion module for SDXL, this MODEL is"):
+        prompt = graph(client, "text_to_video")
+        next(n for n in prompt.values() if n["class_type"] == "LoadMotionModule")["inputs"]["motion_module"] = "tiny_sdxl_mm.ckpt"
+        client.run(prompt)
+
+
+def test_any_lora_of_the_image_model_can_be_the_adapter(client: ComfyClient) -> None:
+    prompt = graph(client, "domain_adapter")
+    node = next(node for node in prompt.values() if node["class_type"] == "ApplyDomainAdapter")
+    node["inputs"]["adapter"] = "tiny_lcm_lora.safetensors"
+    assert text_on(client, prompt, "ApplyDomainAdapter").endswith("128 of 128 keys matched")
 
 
 def test_the_clip_differs_from_the_same_seed_without_motion(client: ComfyClient) -> None:
