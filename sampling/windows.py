@@ -51,9 +51,11 @@ class FrameWindows(host.IndexListContextHandler):
     """The host's handler for frames on axis 0. What it caches for a run is dropped when the run ends."""
 
     def __init__(self, options: ContextOptions) -> None:
+        # The host's linear blend over no overlap at all fails; where nothing overlaps, any fuse is the flat one.
+        fuse = options.fuse if options.overlap else host.ContextFuseMethods.FLAT
         super().__init__(
             host.get_matching_context_schedule(options.schedule),
-            host.get_matching_fuse_method(options.fuse),
+            host.get_matching_fuse_method(fuse),
             context_length=options.length,
             context_overlap=options.overlap,
             context_stride=options.stride,
@@ -71,20 +73,22 @@ class FrameWindows(host.IndexListContextHandler):
         return x_in.shape[0] > self.context_length
 
     def get_context_windows(self, model: Any, x_in: torch.Tensor, model_options: Any) -> list[Any]:
-        """The host's windows. Raises ValueError where its schedule leaves a frame out, which would become noise."""
+        """The host's windows, repaired. Raises ValueError where a frame is left out, which would become noise."""
         frames = x_in.shape[0]
         try:
             windows = super().get_context_windows(model, x_in, model_options)
         except IndexError:
             windows = []
-        covered = {index for window in windows for index in window.index_list}
-        if covered != set(range(frames)):
+        index_lists = repaired([window.index_list for window in windows], frames, self.context_length)
+        covered = {index for index_list in index_lists for index in index_list}
+        if len(covered) < frames:
             raise ValueError(
                 f"Context windows of {self.context_length} frames with overlap {self.context_overlap} and stride "
-                f"{self.context_stride} ({self.context_schedule.name}) reach {len(covered & set(range(frames)))} of "
-                f"{frames} frames. Lower context_stride, or use the standard_static schedule."
+                f"{self.context_stride} ({self.context_schedule.name}) reach {len(covered)} of {frames} frames. "
+                "Lower context_stride, or use the standard_static schedule."
             )
-        return windows
+        overlap = self.context_overlap
+        return [host.IndexListContextWindow(w, dim=0, total_frames=frames, context_overlap=overlap) for w in index_lists]
 
     def get_resized_cond(self, cond_in: Any, x_in: Any, window: Any, device: Any = None) -> list[Any]:
         """Cut conditioning to a window; controls too, which the host passes on whole."""
@@ -116,6 +120,23 @@ class FrameWindows(host.IndexListContextHandler):
     def forget(self, patcher: ModelPatcher) -> None:
         """Drop what one run cached; called by the host when sampling ends, also by an error."""
         self._controls.clear()
+
+
+def repaired(index_lists: list[list[int]], frames: int, length: int) -> list[list[int]]:
+    """Windows fit for a motion module, which wants every frame once and as many as it was trained on.
+
+    The host's schedules can run past the end of the clip, leave a short rest, repeat a window, or, with strides, hold
+    a frame twice: the first are moved back to the end, the second made longer, the others left out.
+    """
+    windows: list[list[int]] = []
+    for window in index_lists:
+        if len(window) < length <= frames:
+            window = list(range(frames - length, frames))
+        beyond = max(max(window) - (frames - 1), 0)
+        window = [index - beyond for index in window]
+        if min(window) >= 0 and len(set(window)) == len(window) and window not in windows:
+            windows.append(window)
+    return windows
 
 
 def _cut_batch(batch: torch.Tensor | None, window: Any) -> torch.Tensor | None:
