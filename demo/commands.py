@@ -78,6 +78,14 @@ def _pyright_config(environment: Environment) -> dict[str, object]:
     return {"extends": str(REPOSITORY / "pyproject.toml"), "extraPaths": [str(environment.comfyui)]}
 
 
+def bench(environment: Environment, options: argparse.Namespace) -> int:
+    """Run a benchmark and print its figures."""
+    variables = child_environment(COMFYUI_PATH=str(environment.comfyui), OMP_NUM_THREADS="2")
+    script = REPOSITORY / "bench" / f"{options.name}.py"
+    command = [str(environment.python), str(script), "--folder", str(environment.base / "bench")]
+    return subprocess.run(command, env=variables, check=False).returncode
+
+
 def serve(environment: Environment, options: argparse.Namespace) -> int:
     """Run ComfyUI with this pack and the tiny models until Ctrl-C."""
     with Server(environment, None, options.port or 8188) as server:
@@ -96,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--host", default=DEFAULT_HOST, metavar="VERSION", help=f"ComfyUI version ({versions})")
     parser = argparse.ArgumentParser(prog="dev.py", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for run in (demo, test, lint, serve):
+    for run in (demo, test, lint, bench, serve):
         command = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__, parents=[shared])
         command.set_defaults(run=run)
         if run in (demo, serve):
@@ -105,6 +113,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--output", type=Path, default=REPOSITORY / "output", help="folder for the results")
         elif run is test:
             command.add_argument("--gpu", action="store_true", help="run the tests that need a GPU, and only those")
+        elif run is bench:
+            names = sorted(path.stem for path in (REPOSITORY / "bench").glob("*.py") if path.stem != "__init__")
+            command.add_argument("name", choices=names, help="which one")
         elif run is serve:
             command.add_argument("--no-browser", action="store_true", help="do not open a browser")
     return parser

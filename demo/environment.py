@@ -32,7 +32,7 @@ VENDOR = PurePosixPath("vendor/ComfyUI")
 # torch and torchvision must be a matching pair: torchvision refuses to import with another torch.
 TORCH_PINS = ("torch==2.14.1", "torchvision==0.29.1", "torchaudio")
 # The nodejs extra brings the node that pyright runs on; without it pyright downloads one when it is first run.
-DEV_TOOLS = ("pytest", "pytest-timeout", "hypothesis", "ruff", "pyright[nodejs]", "diffusers==0.42.1")
+DEV_TOOLS = ("pytest", "pytest-timeout", "hypothesis", "ruff", "pyright[nodejs]", "diffusers==0.42.1", "playwright")
 VENV_GIGABYTES = 8.0
 
 MODEL_SOURCES = tuple(

@@ -8,10 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .attention import sinusoidal_positions
 from .config import (
@@ -27,7 +26,8 @@ from .config import (
 )
 from .container import ModelFile
 from .describe import PLACE, PREFIXES, Shapes, describe, first, lightning_steps, table_rows
-from .model import MotionModel
+from .model import block_names
+from .module import TemporalBlock
 
 _RENAMED = (
     (re.compile(r"^(transformer_blocks\.\d+)\.attn([12])\."), lambda m: f"{m[1]}.attention_blocks.{int(m[2]) - 1}."),
@@ -108,10 +108,21 @@ def _with_tables(state: dict[str, Tensor], config: MotionConfig) -> dict[str, Te
     return {**state, **tables}
 
 
-@lru_cache(maxsize=16)
+class _Bare:
+    """Torch's layers without initial values, which would cost more than everything else here."""
+
+    class Linear(nn.Linear):
+        def reset_parameters(self) -> None:
+            pass
+
+    LayerNorm, GroupNorm = nn.LayerNorm, nn.GroupNorm
+
+
 def _shapes_of(config: MotionConfig) -> Shapes:
-    """Every parameter and buffer of the network, built without memory."""
-    return {key: tuple(t.shape) for key, t in MotionModel(config, device="meta").state_dict().items()}
+    """Every parameter and buffer of the network; blocks of one width are built once, without memory."""
+    names = dict(block_names(config))
+    leaves = {c: TemporalBlock(c, config, _Bare, device="meta").state_dict() for c in set(names.values())}
+    return {f"{name}.{leaf}": tuple(t.shape) for name, c in names.items() for leaf, t in leaves[c].items()}
 
 
 def _check_complete(state: Mapping[str, Tensor], config: MotionConfig) -> None:

@@ -117,7 +117,8 @@ def table_rows(shapes: Shapes) -> int:
 
 def family_of(shapes: Shapes, name: str = "") -> str:
     """Which row of ``config.FAMILIES`` a motion module belongs to; ``name`` (of the file) decides where keys do not."""
-    part = {match[0]: shape for key, shape in shapes.items() if (match := PLACE.match(PREFIXES.sub("", key)))}
+    shapes = {PREFIXES.sub("", key): shape for key, shape in shapes.items()}
+    part = {key: shape for key, shape in shapes.items() if PLACE.match(key)}
     rows = table_rows(part)
     original = any(".temporal_transformer." in key for key in part)
     if _levels(part) == {0, 1, 2}:

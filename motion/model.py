@@ -5,6 +5,7 @@ Built by ``sampling.patcher`` with the host's layers, by tests with torch's. Par
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from torch import nn
@@ -17,6 +18,16 @@ Place = tuple[str, int]
 
 DOWN_BLOCKS_PER_LEVEL = 2
 UP_BLOCKS_PER_LEVEL = 3
+
+
+def block_names(config: MotionConfig) -> Iterator[tuple[str, int]]:
+    """Name and channels of every temporal block of a file."""
+    for i, c in enumerate(config.down_channels):
+        yield from ((f"down_blocks.{i}.motion_modules.{j}", c) for j in range(DOWN_BLOCKS_PER_LEVEL))
+    if config.has_mid:
+        yield "mid_block.motion_modules.0", config.down_channels[-1]
+    for i, c in enumerate(config.up_channels):
+        yield from ((f"up_blocks.{i}.motion_modules.{j}", c) for j in range(UP_BLOCKS_PER_LEVEL))
 
 
 class Level(nn.Module):

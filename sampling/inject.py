@@ -82,14 +82,14 @@ def _check_base(model: ModelPatcher, motion: ModelPatcher) -> Anchors:
     got = type(model.model.model_config).__name__
     unet = model.get_model_object("diffusion_model")
     if not isinstance(unet, UNetModel):
-        raise ValueError(f"{name} is a motion module for {base}, this MODEL is {got}. Load a {base} checkpoint.")
+        raise ValueError(f"{name} is a motion module for {base}, this MODEL is {got}. Load an {base} checkpoint.")
     anchors = find_anchors(unet)
     for place, block in motion.model.places().items():
         channels = anchors[place][1] if place in anchors else 0
         if channels != block.channels:
             raise ValueError(
                 f"{name} is a motion module for {base}, this MODEL is {got}: UNet block {place[0]} {place[1]} has "
-                f"{channels} channels, the module {block.channels}. Load a {base} checkpoint, or the module for {got}."
+                f"{channels} channels, the module {block.channels}. Load an {base} checkpoint, or the module for {got}."
             )
     return anchors
 

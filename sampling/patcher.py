@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import comfy.lora
 import comfy.model_management
@@ -70,9 +71,14 @@ def family_of(motion: ModelPatcher) -> Family:
     return FAMILIES[config_of(motion).family]
 
 
+def _read_safetensors(path: str) -> Any:
+    """The host's reader: memory-mapped, and known to its dynamic VRAM so that weights stream from the file."""
+    return comfy.utils.load_torch_file(path, safe_load=True)
+
+
 def open_file(path: str | Path) -> ModelFile:
-    """Open a model file with the host's reader: memory-mapped, and known to its dynamic VRAM."""
-    return read_file(path, lambda name: comfy.utils.load_torch_file(name, safe_load=True))
+    """Open a model file of any container. Raises ValueError for what is no model."""
+    return read_file(path, _read_safetensors)
 
 
 def load_motion_module(
@@ -102,7 +108,7 @@ def load_motion_module(
     if not patcher.is_dynamic() and not comfy.model_management.is_device_cpu(device):
         state = {key: t if key.endswith(".pe") else t.to(dtype) for key, t in state.items()}
     network.load_state_dict(state, strict=True, assign=True)
-    network.eval().requires_grad_(False)
+    network.requires_grad_(False)
     patcher.cached_patcher_init = (load_motion_module, (path, overrides))
     patcher.set_attachments(SETTINGS, settings)
     return patcher

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from animatediff_native.demo import synthetic
-from animatediff_native.motion.checkpoint import read_motion_module
+from animatediff_native.motion.attention import sinusoidal_positions
+from animatediff_native.motion.checkpoint import read_motion_module, summarize
+from animatediff_native.motion.config import ALL_UNET_NORMS, BetaSchedule, Overrides
 from animatediff_native.motion.container import ModelFile, read_file
 from animatediff_native.motion.describe import describe
 from animatediff_native.motion.model import MotionModel
@@ -143,3 +145,90 @@ def test_missing_surplus_and_misshapen_tensors_are_named() -> None:
         read_motion_module(ModelFile("mm", {**V3, key: torch.zeros(3, 3)}))
     with pytest.raises(ValueError, match=rf"1 tensors that are not floating point: {key}"):
         read_motion_module(ModelFile("mm", {**V3, key: torch.zeros(32, 32, dtype=torch.int32)}))
+
+
+@pytest.mark.parametrize("prefix", ["module.", "unet.", "model.diffusion_model.", "diffusion_model.", "module.unet."])
+def test_prefixes(prefix: str) -> None:
+    config, own = read_motion_module(ModelFile("mm", {f"{prefix}{key}": tensor for key, tensor in V2.items()}))
+    assert config.family == "v2" and all(own[key] is V2[key] for key in V2)
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "family"),
+    [
+        ("mm_sd_v15_v2.ckpt", V2, "v2"),
+        ("animatediff_lightning_8step_comfyui.safetensors", V2, "lightning"),
+        ("AnimateLCM-diffusers.safetensors", V2, "lcm"),
+        ("mm-p_0.75.pth", V2, "v2"),
+        ("v3_sd15_mm.ckpt", V3, "v3"),
+    ],
+)
+def test_names_decide_where_keys_do_not(name: str, state, family: str) -> None:
+    assert read_motion_module(ModelFile(name, state))[0].family == family
+
+
+def without_tables(state):
+    return {key: tensor for key, tensor in state.items() if not key.endswith(".pe")}
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "family", "positions"),
+    [
+        ("mm_sd_v15.ckpt", V3, "v1", 24),
+        ("temporaldiff-v1.safetensors", V3, "v1", 24),
+        ("mm_sd_v15_v3.safetensors", V3, "v3", 32),
+        ("train.ckpt", V3, "v3", 32),
+        ("AnimateLCM_sd15_t2v.ckpt", V2, "lcm", 64),
+    ],
+)
+def test_files_without_positions_get_those_of_their_family(name: str, state, family: str, positions: int) -> None:
+    config, own = read_motion_module(ModelFile(name, without_tables(state)))
+    assert (config.family, config.positions) == (family, positions)
+    assert torch.equal(own[f"{BLOCK}.transformer_blocks.0.attention_blocks.1.pos_encoder.pe"], sinusoidal_positions(positions, 32))
+
+
+def test_overrides() -> None:
+    file = ModelFile("mm_sd_v15_v2.ckpt", V2)
+    config, own = read_motion_module(file, Overrides(family="lightning", norm_scope="legacy", positions=48))
+    assert (config.family, config.norm_scope, config.positions) == ("lightning", ALL_UNET_NORMS, 48)
+    tables = [tensor for key, tensor in own.items() if key.endswith(".pe")]
+    assert all(torch.equal(table, sinusoidal_positions(48, table.shape[2])) for table in tables) and len(tables) == 42
+    assert read_motion_module(file, Overrides(beta_schedule="checkpoint"))[0].beta_schedule is None
+    assert read_motion_module(file, Overrides(beta_schedule="scaled_linear"))[0].beta_schedule == BetaSchedule("scaled_linear")
+    with pytest.raises(ValueError, match=r"mm_sd_v15_v2\.ckpt is a motion module for SD1\.5, the family hotshot is for SDXL"):
+        read_motion_module(file, Overrides(family="hotshot"))
+
+
+def test_positions_in_eight_bits_are_computed() -> None:
+    """float8 tells 0.95 from 1.0 at best, so neighbouring frames would share a place."""
+    state = {key: tensor.to(torch.float8_e4m3fn) for key, tensor in V3.items()}
+    config, own = read_motion_module(ModelFile("mm", state))
+    table = own[f"{BLOCK}.transformer_blocks.0.attention_blocks.0.pos_encoder.pe"]
+    assert config.positions == 32 and torch.equal(table, sinusoidal_positions(32, 32))
+    assert own[f"{BLOCK}.proj_in.weight"] is state[f"{BLOCK}.proj_in.weight"]
+
+
+def test_tables_of_several_lengths_are_refused() -> None:
+    key = f"{BLOCK}.transformer_blocks.0.attention_blocks.0.pos_encoder.pe"
+    with pytest.raises(ValueError, match="mm has positional encodings of several lengths, or lacks some"):
+        read_motion_module(ModelFile("mm", {**V3, key: torch.zeros(1, 16, 32)}))
+    with pytest.raises(ValueError, match="mm has positional encodings of several lengths, or lacks some"):
+        read_motion_module(ModelFile("mm", {k: t for k, t in V3.items() if k != key}))
+
+
+def test_two_spellings_in_one_file_are_refused() -> None:
+    key = f"{BLOCK}.proj_in.weight"
+    with pytest.raises(ValueError, match=f"mm spells {key} in two ways"):
+        read_motion_module(ModelFile("mm", {**V3, key.replace(".temporal_transformer", ""): V3[key]}))
+
+
+def test_summary() -> None:
+    file = ModelFile("animatediff_lightning_8step_comfyui.safetensors", {k: t.half() for k, t in V2.items()})
+    config, own = read_motion_module(file)
+    assert summarize(file.name, config, own).splitlines() == [
+        "AnimateDiff-Lightning, for SD1.5",
+        "up to 32 frames at once, trained on 16",
+        "21 temporal blocks, 5 M weights, fp16",
+        "recommended: euler, sgm_uniform, 8 steps, CFG 1",
+        "norms see one frame; betas: linear 0.00085 to 0.012",
+    ]

@@ -1,0 +1,1 @@
+"""Benchmarks: `python3 dev.py bench NAME`. Each prints its figures with the machine they were taken on."""
