@@ -17,21 +17,10 @@ from .server import Server
 WORKFLOW = REPOSITORY / "workflows" / "text_to_video.json"
 FRAMES = 16
 
-# The file names in the workflows, and the tiny models that stand in for them.
+# The checkpoints in the workflows, and the tiny ones that stand in for them. Motion files have their real names.
 TINY_MODELS = {
     "dreamshaper_8.safetensors": "tiny_sd15.safetensors",
-    "v3_sd15_mm.ckpt": "tiny_v3_mm.ckpt",
-    "mm_sd_v15_v2.ckpt": "tiny_v2_mm.safetensors",
-    "v2_lora_PanLeft.ckpt": "tiny_pan_left.safetensors",
-    "mm_sd_v15.ckpt": "tiny_v1_mm.ckpt",
-    "AnimateLCM_sd15_t2v.ckpt": "tiny_AnimateLCM_mm.ckpt",
-    "AnimateLCM_sd15_t2v_lora.safetensors": "tiny_lcm_lora.safetensors",
-    "animatediff_lightning_4step_comfyui.safetensors": "tiny_lightning_4step_mm.safetensors",
-    "lt_long_mm_32_frames.ckpt": "tiny_long_32_mm.ckpt",
-    "v3_sd15_adapter.ckpt": "tiny_v3_adapter.ckpt",
     "sd_xl_base_1.0.safetensors": "tiny_sdxl.safetensors",
-    "mm_sdxl_v10_beta.ckpt": "tiny_sdxl_mm.ckpt",
-    "hsxl_temporal_layers.f16.safetensors": "tiny_hotshot_mm.safetensors",
 }
 
 # Values that make the workflow small enough for a processor, by input name.

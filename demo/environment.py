@@ -35,6 +35,11 @@ TORCH_PINS = ("torch==2.14.1", "torchvision==0.29.1", "torchaudio")
 DEV_TOOLS = ("pytest", "pytest-timeout", "hypothesis", "ruff", "pyright[nodejs]", "diffusers==0.42.1", "playwright")
 VENV_GIGABYTES = 8.0
 
+MODEL_SOURCES = tuple(
+    Path(__file__).with_name(f"{name}.py")
+    for name in ("write_models", "synthetic", "image_loras", "tiny_checkpoint", "tiny_unet", "tiny_autoencoder", "tiny_weights")
+)
+
 NO_NETWORK = (
     "NewConnectionError",
     "Name or service not known",
@@ -246,19 +251,23 @@ def _link(link: Path, target: Path) -> None:
 
 
 def _tiny_models(base: Path, python: Path) -> None:
-    """Write the tiny random models, again when the code that writes them has changed."""
-    sources = [REPOSITORY / "demo" / name for name in ("write_models.py", "synthetic.py", "tiny_checkpoint.py")]
-    key = fingerprint(*(source.read_text(encoding="utf-8") for source in sources))
-    marker = base / "tiny_models.txt"
-    if marker.is_file() and marker.read_text(encoding="utf-8") == key:
+    """Write the tiny random models, again when one is missing or the code that writes them has changed.
+
+    The marker says which code wrote them and lists the files, so that those that have other names now can be removed.
+    """
+    models, marker = base / "models", base / "tiny_models.txt"
+    lines = marker.read_text(encoding="utf-8").splitlines() if marker.is_file() else []
+    wanted, old = fingerprint(*(source.read_text(encoding="utf-8") for source in MODEL_SOURCES)), lines[1:]
+    if lines[:1] == [wanted] and all((models / name).is_file() for name in old):
         return
     with stage("Tiny models"):
-        command = [str(python), "-m", "demo.write_models", str(base / "models")]
+        command = [str(python), "-m", "demo.write_models", str(models)]
         result = subprocess.run(
             command, capture_output=True, text=True, env=child_environment(), cwd=REPOSITORY, check=False
         )
         if result.returncode != 0:
             raise SetupError(f"The tiny models could not be written:\n{result.stderr.strip()[-2000:]}")
-    marker.write_text(key, encoding="utf-8")
-
-
+    written = result.stdout.splitlines()
+    for name in set(old) - set(written):
+        (models / name).unlink(missing_ok=True)
+    marker.write_text("\n".join((wanted, *written)), encoding="utf-8")

@@ -1,6 +1,6 @@
-"""Random motion modules, motion LoRAs and domain adapters in the spelling of the original files, at any size.
+"""Random motion modules of every family and motion LoRAs, in the spelling of the original files, at any size.
 
-For the demo and the tests. They animate nothing sensible, but every tensor has the name, the shape and roughly the
+For the demo and the tests; `image_loras` makes the LoRAs of the image model. They animate nothing sensible, but every tensor has the name, the shape and roughly the
 scale it has in a real file, so that whatever reads, places and runs real files can be checked without them.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,6 +18,39 @@ SDXL_CHANNELS = (320, 640, 1280)
 TINY_CHANNELS = (32, 64, 128, 128)
 ATTENTION_BLOCKS = 2
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out")
+
+
+@dataclass(frozen=True)
+class Family:
+    """The motion module file of a family.
+
+    Attributes:
+        file: its name, as the authors published it.
+        mid: whether there is a module in the middle block.
+        positions: rows of the positional encoding = the most frames it takes; None stores no encoding.
+        levels: down blocks: 4 for SD1.5, 3 for SDXL.
+        image_inputs: input channels of the first convolution the file brings along; 0 brings none.
+    """
+
+    file: str
+    mid: bool
+    positions: int | None
+    levels: int = 4
+    image_inputs: int = 0
+
+
+FAMILIES = {
+    "v1": Family("mm_sd_v15.ckpt", mid=False, positions=24),
+    "v2": Family("mm_sd_v15_v2.ckpt", mid=True, positions=32),
+    "v3": Family("v3_sd15_mm.ckpt", mid=False, positions=32),
+    "lightning": Family("animatediff_lightning_4step_comfyui.safetensors", mid=True, positions=32),
+    "lcm": Family("AnimateLCM_sd15_t2v.ckpt", mid=True, positions=None),
+    "long32": Family("lt_long_mm_32_frames.ckpt", mid=True, positions=64),
+    "long64": Family("lt_long_mm_16_64_frames_v1.1.ckpt", mid=True, positions=128),
+    "pia": Family("pia.ckpt", mid=False, positions=32, image_inputs=9),
+    "sdxl": Family("mm_sdxl_v10_beta.ckpt", mid=False, positions=32, levels=3),
+    "hotshot": Family("hsxl_temporal_layers.f16.safetensors", mid=False, positions=24, levels=3),
+}
 
 
 def places(channels: Sequence[int], mid: bool) -> Iterator[tuple[str, int]]:
@@ -56,6 +90,26 @@ def motion_module(
     return tensors
 
 
+def family_module(
+    family: str, channels: Sequence[int] = TINY_CHANNELS, seed: int = 0, dtype: torch.dtype = torch.float32
+) -> dict[str, Tensor]:
+    """A random motion module file with what the files of `family` have, under their names.
+
+    Args:
+        family: a key of `FAMILIES`.
+        channels: the channel count of each of four down blocks; a module for SDXL has the first three.
+    """
+    layout = FAMILIES[family]
+    tensors = motion_module(channels[: layout.levels], layout.mid, layout.positions, seed, dtype)
+    if layout.image_inputs:
+        random = torch.Generator().manual_seed(seed)
+        inputs = layout.image_inputs
+        weight = _weight(channels[0], 9 * inputs, random).reshape(channels[0], inputs, 3, 3)
+        tensors["conv_in.weight"] = weight.to(dtype)
+        tensors["conv_in.bias"] = (0.02 * torch.randn(channels[0], generator=random)).to(dtype)
+    return hotshot_spelling(tensors) if family == "hotshot" else tensors
+
+
 def motion_lora(
     channels: Sequence[int] = TINY_CHANNELS,
     mid: bool = True,
@@ -85,46 +139,6 @@ def hotshot_spelling(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         for key in tensors
     }
     return {names[key]: tensor for key, tensor in tensors.items()}
-
-
-def _spatial_projections(channels: Sequence[int], text: int) -> Iterator[tuple[str, int, int]]:
-    """Path, rows and columns of every attention projection of an SD1.5 image model, under diffusers' names."""
-    deep = len(channels) - 1
-    blocks = [(f"down_blocks.{b}.attentions.{i}", channels[b]) for b in range(deep) for i in range(2)]
-    blocks.append(("mid_block.attentions.0", channels[-1]))
-    blocks += [(f"up_blocks.{b}.attentions.{i}", channels[deep - b]) for b in range(1, deep + 1) for i in range(3)]
-    for block, width in blocks:
-        for attention, into in (("attn1", width), ("attn2", text)):
-            for projection in PROJECTIONS:
-                columns = into if projection in ("to_k", "to_v") else width
-                yield f"{block}.transformer_blocks.0.{attention}.{projection}", width, columns
-
-
-def domain_adapter(
-    channels: Sequence[int] = TINY_CHANNELS, text: int = 64, rank: int = 4, seed: int = 2, scale: float = 0.2
-) -> dict[str, Tensor]:
-    """A random LoRA of the image model in the spelling of v3_sd15_adapter, which has no alpha."""
-    random = torch.Generator().manual_seed(seed)
-    tensors: dict[str, Tensor] = {}
-    for path, rows, columns in _spatial_projections(channels, text):
-        stem = path.replace(".to_", ".processor.to_") + "_lora"
-        tensors[f"{stem}.down.weight"] = _weight(rank, columns, random)
-        tensors[f"{stem}.up.weight"] = _weight(rows, rank, random) * scale
-    return tensors
-
-
-def kohya_lora(
-    channels: Sequence[int] = TINY_CHANNELS, text: int = 64, rank: int = 4, seed: int = 3, scale: float = 0.2
-) -> dict[str, Tensor]:
-    """A random LoRA of the image model in the spelling of AnimateLCM_sd15_t2v_lora, with an alpha of an eighth."""
-    random = torch.Generator().manual_seed(seed)
-    tensors: dict[str, Tensor] = {}
-    for path, rows, columns in _spatial_projections(channels, text):
-        stem = "lora_unet_" + path.replace(".to_out", ".to_out.0").replace(".", "_")
-        tensors[f"{stem}.lora_down.weight"] = _weight(rank, columns, random)
-        tensors[f"{stem}.lora_up.weight"] = _weight(rows, rank, random) * (8 * scale)
-        tensors[f"{stem}.alpha"] = torch.tensor(rank / 8)
-    return tensors
 
 
 def sinusoid(positions: int, width: int) -> Tensor:

@@ -94,8 +94,8 @@ def motion_file(
     container: str = "ckpt",
     dtype: torch.dtype = torch.float32,
 ) -> Path:
-    """Write a motion module: ``v2`` has a middle block, ``v3`` does not."""
-    state = synthetic.motion_module(channels=channels, mid=version == "v2", positions=32, seed=seed, dtype=dtype)
+    """Write the motion module of a family (``demo.synthetic.FAMILIES``); those for SDXL take three of the channels."""
+    state = synthetic.family_module(version, channels, seed, dtype)
     return _write(state, folder, f"{version}_mm", container)
 
 
@@ -104,12 +104,12 @@ def lora_file(folder: Path, seed: int = 0, channels: tuple[int, ...] = CHANNELS,
     return _write(synthetic.motion_lora(channels=channels, mid=True, rank=4, seed=seed), folder, "lora", container)
 
 
-def conditioning(seed: int, tokens: int = 77, width: int = 64) -> list[Any]:
-    """A CONDITIONING of random embeddings, with the pooled output and the sizes that SDXL reads."""
+def conditioning(seed: int, tokens: int = 77, width: int = 64, notes: dict[str, Any] | None = None) -> list[Any]:
+    """A CONDITIONING of random embeddings, with the pooled output and the sizes that SDXL reads; ``notes`` replaces some."""
     generator = torch.Generator().manual_seed(seed)
     embedding = torch.randn(1, tokens, width, generator=generator)
-    notes = {"pooled_output": torch.randn(1, width, generator=generator), "width": 512, "height": 384, "crop_w": 8}
-    return [[embedding, notes]]
+    sizes = {"width": 512, "height": 384, "crop_w": 8, "crop_h": 0, "target_width": 512, "target_height": 384}
+    return [[embedding, {"pooled_output": torch.randn(1, width, generator=generator), **sizes, **(notes or {})}]]
 
 
 def run_ksampler(
@@ -121,8 +121,9 @@ def run_ksampler(
     size: int = 8,
     sampler: str = "euler",
     scheduler: str = "normal",
+    positive: list[Any] | None = None,
 ) -> torch.Tensor:
     """Sample with the host's KSampler: ``(frames, 4, size, size)``."""
     latent = {"samples": torch.zeros(frames, 4, size, size)}
-    prompts = (conditioning(1), conditioning(2))
+    prompts = (positive or conditioning(1), conditioning(2))
     return host_nodes.common_ksampler(model, seed, steps, cfg, sampler, scheduler, *prompts, latent)[0]["samples"]

@@ -12,23 +12,28 @@ import comfy.supported_models
 from comfy import sd1_clip, sdxl_clip
 from comfy.supported_models_base import ClipTarget
 
-TEXT_CONFIG: dict[str, int | str] = {
-    "hidden_size": 64,
-    "intermediate_size": 128,
-    "num_attention_heads": 4,
-    "num_hidden_layers": 2,
-    "hidden_act": "quick_gelu",
-    "max_position_embeddings": 77,
-    "vocab_size": 49408,
-    "eos_token_id": 49407,
-}
+SDXL_TEXT_WIDTHS = (16, 32)
+
+
+def text_config(width: int, layers: int) -> dict[str, int | str]:
+    """What the host reads from the configuration file of a CLIP text encoder."""
+    return {
+        "hidden_size": width,
+        "intermediate_size": 2 * width,
+        "num_attention_heads": 4,
+        "num_hidden_layers": layers,
+        "hidden_act": "quick_gelu",
+        "max_position_embeddings": 77,
+        "vocab_size": 49408,
+        "eos_token_id": 49407,
+    }
 
 
 class TinyTextEncoder(sd1_clip.SD1CheckpointClipModel):
     """The host's SD1 text encoder with two layers of width 64."""
 
     def __init__(self, device: str = "cpu", dtype: object = None, model_options: dict[str, object] | None = None) -> None:
-        options = {**(model_options or {}), "clip_l_model_config": TEXT_CONFIG}
+        options = {**(model_options or {}), "clip_l_model_config": text_config(64, 2)}
         super().__init__(device=device, dtype=dtype, model_options=options)
 
 
@@ -50,11 +55,11 @@ class TinySD15(comfy.supported_models.SD15):
 
 
 class TinySDXLClipModel(sdxl_clip.SDXLClipModel):
-    """The host's pair of SDXL text encoders, both of width 64."""
+    """The host's pair of SDXL text encoders, of widths 16 and 32."""
 
     def __init__(self, device: str = "cpu", dtype: object = None, model_options: dict[str, object] | None = None) -> None:
-        config = {**TEXT_CONFIG, "num_hidden_layers": 3}
-        options = {**(model_options or {}), "clip_l_model_config": config, "clip_g_model_config": config}
+        first, second = (text_config(width, 3) for width in SDXL_TEXT_WIDTHS)
+        options = {**(model_options or {}), "clip_l_model_config": first, "clip_g_model_config": second}
         super().__init__(device=device, dtype=dtype, model_options=options)
 
 
@@ -65,9 +70,10 @@ class TinySDXL(comfy.supported_models.SDXL):
         **comfy.supported_models.SDXL.unet_config,
         "model_channels": 32,
         "transformer_depth": [0, 0, 1, 1, 1, 1],
-        "context_dim": 128,
-        "adm_in_channels": 64 + 6 * 256,
+        "context_dim": sum(SDXL_TEXT_WIDTHS),
+        "adm_in_channels": SDXL_TEXT_WIDTHS[1] + 6 * 256,  # the host's vector: pooled text and six sizes
     }
+    unet_extra_config: ClassVar[dict[str, object]] = {**comfy.supported_models.SDXL.unet_extra_config, "num_head_channels": 8}
 
     def clip_target(self, state_dict: dict[str, object] | None = None) -> ClipTarget:
         """The host's tokenizers, our small text encoders."""

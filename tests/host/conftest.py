@@ -8,7 +8,7 @@ import pytest
 import torch
 from animatediff_native.sampling.inject import animate
 from animatediff_native.sampling.patcher import load_motion_module
-from animatediff_tests.tiny import motion_file, tiny_model
+from animatediff_tests.tiny import motion_file, tiny_model, tiny_sdxl_model
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +22,12 @@ def as_in_a_node() -> Iterator[None]:
 def model():
     """A MODEL without motion. Tests never change it; that they do not is one of the tests."""
     return tiny_model()
+
+
+@pytest.fixture(scope="session")
+def sdxl_model():
+    """A MODEL of SDXL without motion, which tests never change either."""
+    return tiny_sdxl_model()
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,7 @@ def test_nodes_show_what_they_found(client: ComfyClient) -> None:
     ]
     assert "recommended: euler, sgm_uniform, 4 steps, CFG 1" in text_on(client, graph(client, "lightning"), "LoadMotionModule")
     shown = text_on(client, graph(client, "domain_adapter"), "ApplyDomainAdapter")
-    assert shown == "tiny_v3_adapter.ckpt at 1: 128 of 128 keys matched"
+    assert shown == "v3_sd15_adapter.ckpt at 1: 128 of 128 keys matched"
     assert text_on(client, graph(client, "motion_lora"), "ApplyMotionLoRA").endswith("168 of 168 keys matched")
 
 
@@ -90,19 +90,19 @@ def test_workflows_have_the_recommended_settings(client: ComfyClient, workflow: 
 
 
 def test_overrides_that_do_not_fit_say_so(client: ComfyClient) -> None:
-    with pytest.raises(PromptError, match=r"tiny_v3_mm\.ckpt is a motion module for SD1\.5, the family sdxl is for SDXL"):
+    with pytest.raises(PromptError, match=r"v3_sd15_mm\.ckpt is a motion module for SD1\.5, the family sdxl is for SDXL"):
         client.run(graph(client, "text_to_video", family="sdxl"))
-    with pytest.raises(PromptError, match=r"tiny_sdxl_mm\.ckpt is a motion module for SDXL, this MODEL is"):
+    with pytest.raises(PromptError, match=r"mm_sdxl_v10_beta\.ckpt is a motion module for SDXL, this MODEL is"):
         prompt = graph(client, "text_to_video")
-        next(n for n in prompt.values() if n["class_type"] == "LoadMotionModule")["inputs"]["motion_module"] = "tiny_sdxl_mm.ckpt"
+        next(n for n in prompt.values() if n["class_type"] == "LoadMotionModule")["inputs"]["motion_module"] = "mm_sdxl_v10_beta.ckpt"
         client.run(prompt)
 
 
 def test_any_lora_of_the_image_model_can_be_the_adapter(client: ComfyClient) -> None:
     prompt = graph(client, "domain_adapter")
     node = next(node for node in prompt.values() if node["class_type"] == "ApplyDomainAdapter")
-    node["inputs"]["adapter"] = "tiny_lcm_lora.safetensors"
-    assert text_on(client, prompt, "ApplyDomainAdapter").endswith("128 of 128 keys matched")
+    node["inputs"]["adapter"] = "AnimateLCM_sd15_t2v_lora.safetensors"
+    assert text_on(client, prompt, "ApplyDomainAdapter").endswith("278 of 278 keys matched")
 
 
 def test_the_clip_differs_from_the_same_seed_without_motion(client: ComfyClient) -> None:
