@@ -99,10 +99,10 @@ def test_nodes_show_what_they_found_and_do_not_store_it(page: Any, pictures: Pat
         page.evaluate("() => window.app.queuePrompt(0)")
         page.wait_for_function(f"({field})('ApplyDomainAdapter')", timeout=60_000)
         assert "AnimateDiff v3 (v3_sd15_mm), for SD1.5" in page.evaluate(field, "LoadMotionModule")
-        assert page.evaluate(field, "ApplyDomainAdapter") == "tiny_v3_adapter.ckpt at 1: 128 of 128 keys matched"
+        assert page.evaluate(field, "ApplyDomainAdapter") == "v3_sd15_adapter.ckpt at 1: 128 of 128 keys matched"
         stored = page.evaluate("() => window.app.graph.serialize().nodes.map(node => [node.type, node.widgets_values])")
-        assert dict(stored)["ApplyDomainAdapter"] == ["tiny_v3_adapter.ckpt", 1]
-        assert dict(stored)["LoadMotionModule"] == ["tiny_v3_mm.ckpt", "auto", "authors", 0, "authors"]
+        assert dict(stored)["ApplyDomainAdapter"] == ["v3_sd15_adapter.ckpt", 1]
+        assert dict(stored)["LoadMotionModule"] == ["v3_sd15_mm.ckpt", "auto", "authors", 0, "authors"]
         page.keyboard.press(".")
         page.wait_for_timeout(700)
         page.screenshot(path=pictures / "after_a_run.png")
