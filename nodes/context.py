@@ -40,7 +40,7 @@ class ContextWindowOptions(io.ComfyNode):
                     options=SCHEDULES,
                     default="standard_static",
                     tooltip="How windows are placed: static at every step alike, uniform shifted per step, looped over the "
-                    "end of the clip, batched without overlap.",
+                    "end of the clip, batched side by side. Every window is full, every frame in one.",
                 ),
                 io.Combo.Input(
                     "fuse_method",
