@@ -472,7 +472,7 @@ def small(item: Format, seed: int = 0) -> dict[str, Tensor]:
             tensor = torch.randn(shape, generator=random) / max(1, torch.Size(shape[1:]).numel()) ** 0.5
         else:
             tensor = torch.randn(shape, generator=random) * 0.05 + float(key.endswith("weight"))
-        tensors[key] = (torch.tensor(8.0) if key.endswith(".alpha") else tensor).to(item.dtype)
+        tensors[key] = (torch.tensor(8.0 / SMALL.lora) if key.endswith(".alpha") else tensor).to(item.dtype)
     return tensors
 
 

@@ -16,7 +16,7 @@ from animatediff_native.motion.model import MotionModel
 from animatediff_tests.formats import FORMATS, FULL, full, module, small, write
 
 SIZES = {
-    # name: tensors, values, bytes, first half of a SHA-256 over the sorted lines "key shape dtype"
+    # name: tensors, values, bytes, first 16 digits of a SHA-256 over the sorted lines "key shape dtype"
     "mm_sd_v14": (560, 417982400, 1671929600, "0c53decaf256dcdb"),
     "mm_sd_v15": (560, 417982400, 1671929600, "0c53decaf256dcdb"),
     "mm_sd_v15_v2": (588, 454417600, 1817670400, "78c77d213211172b"),
