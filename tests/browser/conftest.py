@@ -19,7 +19,7 @@ def _chromium() -> str | None:
     return given or next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: an open graph editor keeps a processor busy
 def page(client: ComfyClient) -> Iterator[Any]:  # noqa: F811 - the fixture imported above
     """A page with the graph editor, ready. ``page.problems`` collects errors that scripts throw."""
     path = _chromium()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib.util
 import sys
 import time
@@ -12,8 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def import_pack(name: str) -> float:
-    """Seconds to import the pack anew under another name and ask it for its nodes, as the host does."""
-    start = time.perf_counter()
+    """Seconds of processor time to import the pack anew, under another name, and ask it for its nodes, as the host does."""
+    gc.collect()  # what other tests left behind does not count
+    start = time.process_time()
     spec = importlib.util.spec_from_file_location(name, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
@@ -21,7 +23,7 @@ def import_pack(name: str) -> float:
     extension = asyncio.run(module.comfy_entrypoint())
     asyncio.run(extension.on_load())
     nodes = asyncio.run(extension.get_node_list())
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     assert len(nodes) == 7
     for imported in [key for key in sys.modules if key.split(".")[0] == name]:
         del sys.modules[imported]
