@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from .attention import Attention, TemporalAttention, scaled_dot_product_attention
 from .config import HEADS, MOTION_NORM, MotionConfig
+from .views import Views
 
 TOKENS_PER_CHANNEL = 6
 """CPU tiles hold this many tokens per channel: fewer would stream the weights too often, more leave the cache."""
@@ -84,10 +85,18 @@ class TemporalTransformerBlock(nn.Module):
         self.ff = FeedForward(channels, operations, **kw)
         self.ff_norm = operations.LayerNorm(channels, **kw)
 
-    def forward(self, tokens: Tensor, attention: Attention, scale: Tensor | None) -> Tensor:
-        """``(B, F, P, C)`` -> the same shape."""
-        for norm, attend in zip(self.norms, self.attention_blocks, strict=True):
-            tokens = tokens + attend(norm(tokens), attention, scale)
+    def attend(self, tokens: Tensor, attention: Attention, scale: Tensor | None) -> Tensor:
+        """The part that mixes frames: ``(B, F, P, C)`` -> the same shape."""
+        for norm, block in zip(self.norms, self.attention_blocks, strict=True):
+            tokens = tokens + block(norm(tokens), attention, scale)
+        return tokens
+
+    def forward(self, tokens: Tensor, attention: Attention, scale: Tensor | None, views: Views | None) -> Tensor:
+        """``(B, F, P, C)`` -> the same shape; with ``views``, attention sees the frames of one window at a time."""
+        if views is None:
+            tokens = self.attend(tokens, attention, scale)
+        else:
+            tokens = views.fuse(tokens, lambda window: self.attend(window, attention, scale))
         return tokens + self.ff(self.ff_norm(tokens))
 
 
@@ -106,10 +115,12 @@ class TemporalTransformer(nn.Module):
         )
         self.proj_out = operations.Linear(channels, channels, **kw)
 
-    def tile(self, hidden: Tensor, frames: int, attention: Attention, scale: Tensor | None) -> Tensor:
+    def tile(
+        self, hidden: Tensor, frames: int, attention: Attention, scale: Tensor | None, views: Views | None
+    ) -> Tensor:
         """Normed pixels ``(B·F, C, P)`` -> what they add, in the same shape."""
         tokens = self.proj_in(hidden.transpose(1, 2)).unflatten(0, (-1, frames))
-        tokens = self.transformer_blocks[0](tokens, attention, scale)
+        tokens = self.transformer_blocks[0](tokens, attention, scale, views)
         return self.proj_out(tokens).flatten(0, 1).transpose(1, 2)
 
 
@@ -142,12 +153,14 @@ class TemporalBlock(nn.Module):
         frames: int,
         attention: Attention = scaled_dot_product_attention,
         modulation: Modulation = Modulation(),
+        views: Views | None = None,
     ) -> Tensor:
         """Let the frames of each clip see one another.
 
         Args:
             x: ``(B·F, C, H, W)``, the frames of a clip side by side.
-            frames: F, at most the positions of the file.
+            frames: F, at most the positions of the file unless there are views.
+            views: windows for the attention, each at most the positions of the file; None is the whole clip at once.
 
         Returns:
             ``x`` plus the motion, same shape.
@@ -157,10 +170,11 @@ class TemporalBlock(nn.Module):
         normed = pooled(transformer.norm, x, frames) if self.pooled_norm else transformer.norm(x)
         hidden = normed.flatten(2)
         source = x.flatten(2)
-        step = tile_pixels(x.shape[0], self.channels, x.device)
+        tokens_per_pixel = x.shape[0] if views is None else x.shape[0] // frames * views.windows.numel()
+        step = tile_pixels(tokens_per_pixel, self.channels, x.device)
         for start in range(0, hidden.shape[2], step):
             pixels = slice(start, start + step)
-            motion = transformer.tile(hidden[:, :, pixels], frames, attention, modulation.attention_scale)
+            motion = transformer.tile(hidden[:, :, pixels], frames, attention, modulation.attention_scale, views)
             if modulation.influence is not None:
                 motion = motion * modulation.influence.to(motion.dtype)
             hidden[:, :, pixels] = source[:, :, pixels] + motion

@@ -3,7 +3,7 @@
 from comfy_api.latest import ComfyExtension, io
 
 from .apply import ApplyMotionModule, MotionSettings
-from .context import ContextWindowOptions
+from .context import ApplyContextWindows, ContextWindowOptions, PreviewContextWindows
 from .load import ApplyDomainAdapter, ApplyMotionLoRA, LoadMotionModule, register_model_folders
 from .sample import AnimateDiffSampler
 
@@ -14,6 +14,8 @@ NODES: list[type[io.ComfyNode]] = [
     MotionSettings,
     ApplyMotionModule,
     ContextWindowOptions,
+    ApplyContextWindows,
+    PreviewContextWindows,
     AnimateDiffSampler,
 ]
 

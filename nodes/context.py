@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
+from typing import Any
 
-from ..sampling.windows import FUSE_METHODS, SCHEDULES, ContextOptions
+from comfy_api.latest import io, ui
+
+from ..sampling.window_picture import draw, summary
+from ..sampling.windows import FUSE_METHODS, SCHEDULES, ContextOptions, with_windows
 from .types import CATEGORY
 from .types import ContextOptions as ContextOptionsSocket
 
@@ -53,6 +56,12 @@ class ContextWindowOptions(io.ComfyNode):
                     default=True,
                     tooltip="Reuse the first window's noise, shuffled, for later frames: windows then agree better.",
                 ),
+                io.Boolean.Input(
+                    "views",
+                    default=False,
+                    tooltip="Windows inside the temporal attention only: the image model sees every frame once. Faster, and "
+                    "the whole clip has to fit in memory.",
+                ),
                 io.Int.Input(
                     "context_stride",
                     default=1,
@@ -68,6 +77,22 @@ class ContextWindowOptions(io.ComfyNode):
                     advanced=True,
                     tooltip="Looped schedule: windows also run across the end of the clip, so that it loops.",
                 ),
+                io.Float.Input(
+                    "start_percent",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.001,
+                    advanced=True,
+                    tooltip="Where in the sampling run these options take over from previous_options: 0.0 is the first step. "
+                    "Range 0 to 1.",
+                ),
+                ContextOptionsSocket.Input(
+                    "previous_options",
+                    optional=True,
+                    advanced=True,
+                    tooltip="Options that hold before these start, from another Context Window Options.",
+                ),
             ],
             outputs=[
                 ContextOptionsSocket.Output(
@@ -78,14 +103,75 @@ class ContextWindowOptions(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls,
-        context_length: int,
-        context_overlap: int,
-        context_schedule: str,
-        fuse_method: str,
-        freenoise: bool,
-        context_stride: int = 1,
-        closed_loop: bool = False,
+        cls, context_length: int, context_overlap: int, context_schedule: str, fuse_method: str, **choices: Any
     ) -> io.NodeOutput:
-        windows = (context_length, context_overlap, context_schedule, fuse_method)
-        return io.NodeOutput(ContextOptions(*windows, freenoise, context_stride, closed_loop))
+        previous = choices.pop("previous_options", None)
+        options = ContextOptions(
+            context_length,
+            context_overlap,
+            context_schedule,
+            fuse_method,
+            stride=choices.pop("context_stride", 1),
+            previous=previous.plan if previous is not None else (),
+            **choices,
+        )
+        return io.NodeOutput(options)
+
+
+class ApplyContextWindows(io.ComfyNode):
+    """MODEL + CONTEXT_OPTIONS -> MODEL."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ApplyContextWindows",
+            display_name="Apply Context Windows",
+            category=CATEGORY,
+            description="Gives any MODEL context windows over its latent batch, with or without a motion module, replacing "
+            "those it has.",
+            search_aliases=["context options", "sliding window", "context windows manual"],
+            inputs=[
+                io.Model.Input("model", tooltip="Any MODEL whose latent batch is a clip; animated or not."),
+                ContextOptionsSocket.Input("context_options", tooltip="From Context Window Options."),
+            ],
+            outputs=[io.Model.Output("model", tooltip="The MODEL with windows. The one given stays as it is.")],
+        )
+
+    @classmethod
+    def execute(cls, model: Any, context_options: ContextOptions) -> io.NodeOutput:
+        return io.NodeOutput(with_windows(model, context_options))
+
+
+class PreviewContextWindows(io.ComfyNode):
+    """CONTEXT_OPTIONS -> a picture of them, before anything is sampled."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PreviewContextWindows",
+            display_name="Preview Context Windows",
+            category=CATEGORY,
+            description="Draws which frames each window holds at which step, and how much they count: frames to the right, "
+            "steps down, brighter counts more.",
+            search_aliases=["visualize context", "context windows", "debug"],
+            is_output_node=True,
+            inputs=[
+                ContextOptionsSocket.Input("context_options", tooltip="From Context Window Options."),
+                io.Int.Input(
+                    "num_frames", default=48, min=1, max=4096, tooltip="Length of the clip in frames. Range 1 to 4096."
+                ),
+                io.Int.Input(
+                    "steps", default=20, min=1, max=1000, tooltip="Sampling steps, as on the sampler. Range 1 to 1000."
+                ),
+            ],
+            outputs=[
+                io.Image.Output("image", tooltip="The picture."),
+                io.String.Output("text", tooltip="How many windows there are and what they cost, as text."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, context_options: ContextOptions, num_frames: int, steps: int) -> io.NodeOutput:
+        image = draw(context_options, num_frames, steps)
+        text = summary(context_options, num_frames, steps)
+        return io.NodeOutput(image, text, ui=ui.PreviewImage(image, cls=cls))

@@ -23,10 +23,12 @@ from torch import Tensor
 from ..motion.attention import Attention
 from ..motion.model import Place
 from ..motion.module import Modulation, TemporalBlock
+from ..motion.views import Views
 from .beta_schedule import restore_beta_schedule, set_beta_schedule
+from .clip import follow_clip
 from .group_norm import SCOPES, pooled_norms
 from .patcher import MotionSettings, config_of, family_of, settings_of
-from .windows import ContextOptions, set_windows, window_length
+from .windows import HANDLER, VIEWS, ContextOptions, FrameWindows, set_windows, understood
 
 KEY = "animatediff"
 LAYER_PATCH = "forward_timestep_embed_patch"
@@ -49,6 +51,7 @@ class ModelCall(NamedTuple):
 
     anchors: Anchors
     motions: tuple[Motion, ...]
+    views: Views | None
     others: list[Any]
 
 
@@ -102,10 +105,11 @@ def animate(model: ModelPatcher, motion: ModelPatcher, context: ContextOptions |
     """
     anchors = _check_base(model, motion)
     positions = config_of(motion).positions
-    if context is not None and context.length > positions:
+    longest = max(options.length for options in context.plan) if context is not None else 0
+    if longest > positions:
         raise ValueError(
-            f"{settings_of(motion).name} handles at most {positions} frames at once, context_length is "
-            f"{context.length}. Set it to {positions} or less."
+            f"{settings_of(motion).name} handles at most {positions} frames at once, context_length is {longest}. Set it "
+            f"to {positions} or less."
         )
     present = model.get_additional_models_with_key(KEY)
     if any(motion.is_clone(other) for other in present):
@@ -119,6 +123,7 @@ def animate(model: ModelPatcher, motion: ModelPatcher, context: ContextOptions |
     model.remove_callbacks_with_key(CallbacksMP.ON_CLONE, KEY)
     model.add_callback_with_key(CallbacksMP.ON_CLONE, KEY, _match_dynamic)
     set_beta_schedule(model, config_of(motion).beta_schedule)
+    follow_clip(model)
     if context is not None:
         set_windows(model, context)
     return model
@@ -164,7 +169,11 @@ def _outer_sample(
     model = guider.model_patcher
     motions = model.get_additional_models_with_key(KEY)
     frames = noise.shape[0]
-    _check_frames(motions, frames, window_length(guider.model_options, frames))
+    options: dict[str, Any] = guider.model_options  # this run's own
+    if HANDLER in options:
+        options[HANDLER] = understood(options[HANDLER])
+    handler = options.get(HANDLER)
+    _check_frames(motions, frames, handler.attended(frames) if isinstance(handler, FrameWindows) else frames)
     guider.model_patcher, sigmas = restore_beta_schedule(model, config_of(motions[-1]).beta_schedule, sigmas)
     try:
         return executor(noise, latent_image, sampler, sigmas, *args, **kw)
@@ -211,7 +220,7 @@ def _widest_scope(motions: tuple[Motion, ...]) -> str | None:
     return wanted[-1] if wanted else None
 
 
-def _signature(motions: tuple[Motion, ...]) -> str:
+def _signature(motions: tuple[Motion, ...], views: Views | None) -> str:
     """A name for the structure of what runs, so that torch.compile tells graphs apart (see ``_apply_model``)."""
     parts = [
         (
@@ -221,7 +230,8 @@ def _signature(motions: tuple[Motion, ...]) -> str:
         )
         for m in motions
     ]
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    shapes = views and [tuple(part.shape) for part in views]
+    return hashlib.sha256(repr((parts, shapes)).encode()).hexdigest()[:16]
 
 
 def _check_output(out: Tensor, patchers: list[ModelPatcher], options: dict[str, Any]) -> None:
@@ -260,13 +270,14 @@ def _apply_model(
     if not motions:
         return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kw)
     anchors = executor.class_obj.current_patcher.get_attachment(KEY).anchors
+    views = transformer_options.get(VIEWS)
     patches = transformer_options.get("patches", {})
     options = {
         **transformer_options,
         "patches": {**patches, LAYER_PATCH: [(SpatialTransformer, _run_layer), (ResBlock, _run_layer)]},
-        KEY: ModelCall(anchors, motions, patches.get(LAYER_PATCH, [])),
+        KEY: ModelCall(anchors, motions, views, patches.get(LAYER_PATCH, [])),
     }
-    kw |= {"num_video_frames": frames, f"{KEY}_{_signature(motions)}": True}
+    kw |= {"num_video_frames": frames, f"{KEY}_{_signature(motions, views)}": True}
     with pooled_norms(executor.class_obj.diffusion_model, _widest_scope(motions), frames):
         out = executor(x, t, c_concat, c_crossattn, control, options, **kw)
     _check_output(out, patchers, options)
@@ -313,5 +324,6 @@ def _run_layer(
     if place in call.anchors and isinstance(layer, call.anchors[place][0]):
         for motion in call.motions:
             if place in motion.blocks:
-                x = motion.blocks[place](x, num_video_frames, host_attention(transformer_options), motion.modulation)
+                attention = host_attention(transformer_options)
+                x = motion.blocks[place](x, num_video_frames, attention, motion.modulation, call.views)
     return x

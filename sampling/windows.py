@@ -1,39 +1,58 @@
 """Context windows: the host's own handler, made aware that our frames lie on the batch axis.
 
 A clip longer than a motion module's positions is denoised in overlapping windows at every step. Choosing windows and
-fusing their results is the host's work; added here is what it leaves out for batches of frames: control hints and
-prompts that follow their frame, and ``ad_params``, by which other packs learn which frames a window holds.
+fusing their results is the host's work; added here is what it leaves out for batches of frames: windows that are always
+full, control hints that follow their frame, ``ad_params``, by which other packs learn which frames a window holds,
+views, and several settings one after another.
 """
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
 import comfy.context_windows as host
 import torch
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import CallbacksMP, add_callback_with_key
-from comfy.utils import repeat_to_batch_size
+from comfy.patcher_extension import CallbacksMP, WrappersMP, add_callback_with_key
+from comfy.utils import ProgressBar
+
+from ..motion.views import Views, views_over
+from .clip import follow_clip
+from .window_controls import ControlCuts
 
 KEY = "animatediff_windows"
 HANDLER = "context_handler"
+VIEWS = "animatediff_views"
+"""Where ``inject`` finds the views of a step in ``transformer_options``."""
 SCHEDULES = list(host.CONTEXT_MAPPING)
 FUSE_METHODS = list(host.ContextFuseMethods.LIST_STATIC)
+MOVING = (host.ContextSchedules.UNIFORM_LOOPED, host.ContextSchedules.UNIFORM_STANDARD)
+"""Schedules whose windows are others at every step."""
+HOST_WRAPPERS = (
+    (WrappersMP.PREPARE_SAMPLING, "ContextWindows_prepare_sampling"),
+    (WrappersMP.SAMPLER_SAMPLE, "ContextWindows_sampler_sample"),
+)
 
 
 @dataclass(frozen=True)
 class ContextOptions:
-    """Windows of ``length`` frames, neighbours sharing ``overlap``; the other fields are the host's choices."""
+    """Windows of ``length`` frames, neighbours sharing ``overlap``; most other fields are the host's choices.
+
+    ``views`` puts the windows inside the temporal attention. ``start_percent`` is where in the sampling run these
+    options take over from those in ``previous``.
+    """
 
     length: int = 16
     overlap: int = 4
     schedule: str = host.ContextSchedules.STATIC_STANDARD
     fuse: str = host.ContextFuseMethods.PYRAMID
     freenoise: bool = True
+    views: bool = False
     stride: int = 1
     closed_loop: bool = False
+    start_percent: float = 0.0
+    previous: tuple[ContextOptions, ...] = ()
 
     def __post_init__(self) -> None:
         if self.length < 1 or self.overlap < 0:
@@ -45,6 +64,23 @@ class ContextOptions:
                 f"context_overlap must be less than context_length, or windows never advance; got overlap "
                 f"{self.overlap} and length {self.length}. Use an overlap of about {self.length // 4}."
             )
+
+    @property
+    def plan(self) -> tuple[ContextOptions, ...]:
+        """All options by the time they start. Raises ValueError unless one starts at 0, and each at a time of its own."""
+        plan = tuple(sorted((*self.previous, self), key=lambda options: options.start_percent))
+        starts = [options.start_percent for options in plan]
+        if starts[0] > 0:
+            raise ValueError(
+                f"The first Context Window Options start at {starts[0]:g}, so the steps before have none. Set "
+                "start_percent of one of them to 0."
+            )
+        if len(set(starts)) < len(starts):
+            raise ValueError(
+                f"Two Context Window Options start at the same time (start_percent {', '.join(f'{s:g}' for s in starts)}). "
+                "Give each its own."
+            )
+        return plan
 
 
 class FrameWindows(host.IndexListContextHandler):
@@ -64,62 +100,131 @@ class FrameWindows(host.IndexListContextHandler):
             freenoise=options.freenoise,
             causal_window_fix=False,  # it prepends a frame to every window, which no motion module was trained for
         )
-        self._controls: dict[tuple[tuple[int, ...], int], tuple[Any, Any]] = {}
+        self.views = options.views
+        self._controls = ControlCuts()
+        self._windows: tuple[Any, list[Any]] = (None, [])
+        self._views: tuple[Any, Views | None] = (None, None)
         add_callback_with_key(host.IndexListCallbacks.EVALUATE_CONTEXT_WINDOWS, KEY, publish_window, self.callbacks)
-        add_callback_with_key(host.IndexListCallbacks.RESIZE_COND_ITEM, KEY, resize_prompts, self.callbacks)
+
+    # --- which windows ---
 
     def should_use_context(self, model: Any, conds: Any, x_in: torch.Tensor, timestep: Any, model_options: Any) -> bool:
-        """Whether the clip is longer than a window. The host's version says so in the log at every step."""
-        return x_in.shape[0] > self.context_length
-
-    def get_context_windows(self, model: Any, x_in: torch.Tensor, model_options: Any) -> list[Any]:
-        """The host's windows, repaired. Raises ValueError where a frame is left out, which would become noise."""
+        """Whether the clip is longer than a window, or as long in a loop. The host's version logs at every step."""
         frames = x_in.shape[0]
+        return frames > self.context_length or (frames == self.context_length > 1 and self._is_loop())
+
+    def _is_loop(self) -> bool:
+        return self.closed_loop and self.context_schedule.name == host.ContextSchedules.UNIFORM_LOOPED
+
+    def index_lists(self, frames: int) -> list[list[int]]:
+        """The host's windows at the current step, repaired. Raises ValueError where a frame is left out."""
         try:
-            windows = super().get_context_windows(model, x_in, model_options)
-        except IndexError:
-            windows = []
-        index_lists = repaired([window.index_list for window in windows], frames, self.context_length)
-        covered = {index for index_list in index_lists for index in index_list}
+            chosen = self.context_schedule.func(frames, self, {})
+        except IndexError:  # the host's uniform schedules, with strides on some lengths
+            chosen = []
+        windows = repaired(chosen, frames, self.context_length)
+        covered = {index for window in windows for index in window}
         if len(covered) < frames:
             raise ValueError(
                 f"Context windows of {self.context_length} frames with overlap {self.context_overlap} and stride "
                 f"{self.context_stride} ({self.context_schedule.name}) reach {len(covered)} of {frames} frames. "
                 "Lower context_stride, or use the standard_static schedule."
             )
-        overlap = self.context_overlap
-        return [host.IndexListContextWindow(w, dim=0, total_frames=frames, context_overlap=overlap) for w in index_lists]
+        return windows
+
+    def at_step(self, step: int) -> None:
+        """Stand at a step (from 0) without sampling; the host's ``set_step`` finds it from the sigma."""
+        self._step = step
+
+    def weights(self, index_list: list[int], frames: int) -> list[float]:
+        """How much each frame of a window counts where windows overlap."""
+        weights = host.get_context_weights(len(index_list), frames, index_list, self)
+        return [float(weight) for weight in weights]
+
+    def get_context_windows(self, model: Any, x_in: torch.Tensor, model_options: Any) -> list[Any]:
+        """Windows as the host wants them; the same objects as long as they are the same windows."""
+        frames = x_in.shape[0]
+        key = (frames, self._step if self.context_schedule.name in MOVING else None)
+        if self._windows[0] != key:
+            index_lists, overlap = self.index_lists(frames), self.context_overlap
+            self._controls.keep_only(map(tuple, index_lists))
+            windows = [host.IndexListContextWindow(w, 0, frames, context_overlap=overlap) for w in index_lists]
+            self._windows = (key, windows)
+        return self._windows[1]
+
+    def _step_views(self, x_in: torch.Tensor, model_options: Any) -> Views:
+        """The windows of this step for the temporal attention, on the device of the clip."""
+        frames, windows = x_in.shape[0], self.get_context_windows(None, x_in, model_options)
+        if self._views[0] is not windows:
+            index_lists = [window.index_list for window in windows]
+            views = views_over(index_lists, [self.weights(window, frames) for window in index_lists], frames)
+            self._views = (windows, Views(*(part.to(x_in.device) for part in views)))
+        return self._views[1]
+
+    def attended(self, frames: int) -> int:
+        """How many frames the temporal attention sees at once, for a clip of ``frames``."""
+        return min(frames, self.context_length)
+
+    def evaluated(self, frames: int) -> int:
+        """How many frames the UNet is given at once."""
+        return frames if self.views else self.attended(frames)
+
+    # --- a step ---
+
+    def execute(
+        self, calc_cond_batch: Any, model: Any, conds: Any, x_in: torch.Tensor, timestep: Any, model_options: Any
+    ) -> Any:
+        """One evaluation of the clip. What windows publish is written to a copy, and gone when it ends."""
+        options = {**model_options, "transformer_options": {**model_options["transformer_options"]}}
+        if not self.views:
+            return super().execute(calc_cond_batch, model, conds, x_in, timestep, options)
+        self.set_step(timestep, options)
+        options["transformer_options"][VIEWS] = self._step_views(x_in, options)
+        return calc_cond_batch(model, conds, x_in, timestep, options)
 
     def get_resized_cond(self, cond_in: Any, x_in: Any, window: Any, device: Any = None) -> list[Any]:
         """Cut conditioning to a window; controls too, which the host passes on whole."""
         resized = super().get_resized_cond(cond_in, x_in, window, device)
         for cond in resized or []:
             if cond.get("control") is not None:
-                cond["control"] = self._cut_control(cond["control"], window)
+                cond["control"] = self._controls.cut(cond["control"], tuple(window.index_list), x_in)
         return resized
-
-    def _cut_control(self, control: Any, window: Any) -> Any:
-        """A shallow copy of a control whose hints are those of the window's frames; one per window and control,
-        since the host batches conds only if they share the object. Controls that know ``sub_idxs`` cut themselves.
-        """
-        if hasattr(control, "sub_idxs"):
-            return control
-        key = (tuple(window.index_list), id(control))
-        if key not in self._controls:
-            cut = copy.copy(control)
-            cut.cond_hint = None
-            cut.cond_hint_original = _cut_batch(control.cond_hint_original, window)
-            cut.extra_concat_orig = [_cut_batch(extra, window) for extra in control.extra_concat_orig]
-            if hasattr(control, "control_input"):
-                cut.control_input = None
-            if control.previous_controlnet is not None:
-                cut.previous_controlnet = self._cut_control(control.previous_controlnet, window)
-            self._controls[key] = (cut, control)  # the original is kept so that its id stays taken
-        return self._controls[key][0]
 
     def forget(self, patcher: ModelPatcher) -> None:
         """Drop what one run cached; called by the host when sampling ends, also by an error."""
         self._controls.clear()
+        self._windows, self._views = (None, []), (None, None)
+
+
+class WindowPlan(FrameWindows):
+    """Several options, one after another over the steps. To the host it looks like the first of them."""
+
+    def __init__(self, plan: tuple[ContextOptions, ...]) -> None:
+        super().__init__(plan[0])
+        self.parts = [(options.start_percent, FrameWindows(options)) for options in plan]
+
+    def at(self, model: Any, timestep: torch.Tensor) -> FrameWindows:
+        """The handler whose time has come."""
+        sigma, percent_to_sigma = float(timestep.flatten()[0]), model.model_sampling.percent_to_sigma
+        return [handler for start, handler in self.parts if sigma <= percent_to_sigma(start)][-1]
+
+    def should_use_context(self, model: Any, conds: Any, x_in: torch.Tensor, timestep: Any, model_options: Any) -> bool:
+        return self.at(model, timestep).should_use_context(model, conds, x_in, timestep, model_options)
+
+    def execute(
+        self, calc_cond_batch: Any, model: Any, conds: Any, x_in: torch.Tensor, timestep: Any, model_options: Any
+    ) -> Any:
+        return self.at(model, timestep).execute(calc_cond_batch, model, conds, x_in, timestep, model_options)
+
+    def attended(self, frames: int) -> int:
+        return max(handler.attended(frames) for _, handler in self.parts)
+
+    def evaluated(self, frames: int) -> int:
+        return max(handler.evaluated(frames) for _, handler in self.parts)
+
+    def forget(self, patcher: ModelPatcher) -> None:
+        for _, handler in self.parts:
+            handler.forget(patcher)
 
 
 def repaired(index_lists: list[list[int]], frames: int, length: int) -> list[list[int]]:
@@ -139,13 +244,6 @@ def repaired(index_lists: list[list[int]], frames: int, length: int) -> list[lis
     return windows
 
 
-def _cut_batch(batch: torch.Tensor | None, window: Any) -> torch.Tensor | None:
-    """Entry ``i`` of a batch for frame ``i``, starting over at its end as the host does."""
-    if batch is None or batch.shape[0] == 1:
-        return batch
-    return batch[[index % batch.shape[0] for index in window.index_list]]
-
-
 def publish_window(
     handler: Any,
     model: Any,
@@ -157,33 +255,81 @@ def publish_window(
     window: Any,
     *_: Any,
 ) -> None:
-    """Tell IP-Adapter and Advanced-ControlNet which frames come next, under the name they read."""
-    model_options["transformer_options"]["ad_params"] = {
+    """Before each window: say which frames it holds, under the name that IP-Adapter and Advanced-ControlNet read, and
+    move the progress bar, which otherwise waits for whole steps."""
+    options = model_options["transformer_options"]
+    options["ad_params"] = {
         "full_length": x_in.shape[0],
         "context_length": len(window.index_list),
         "sub_idxs": list(window.index_list),
     }
+    steps, windows = len(options["sample_sigmas"]) - 1, len(handler._windows[1])
+    ProgressBar(steps * windows).update_absolute(handler._step * windows + idx)
 
 
-def resize_prompts(key: str, value: Any, window: Any, x_in: torch.Tensor, device: Any, conds: Any) -> Any:
-    """Spread a batch of prompts over the clip before it is cut; the host cuts only batches of the clip's length."""
-    if key != "c_crossattn" or value.cond.shape[0] in (1, x_in.shape[0]):
-        return None
-    return value._copy_with(window.get_tensor(repeat_to_batch_size(value.cond, x_in.shape[0])))
+# --- on a MODEL ------------------------------------------------------------------------------------------------------
+
+
+def _prepare_sampling(executor: Any, model: ModelPatcher, noise_shape: Any, conds: Any, *args: Any, **kw: Any) -> Any:
+    """Let the host make room for as many frames as the UNet is given at once, not for the whole clip."""
+    handler = kw["model_options"].get(HANDLER)
+    if isinstance(handler, FrameWindows):
+        noise_shape = [handler.evaluated(noise_shape[0]), *noise_shape[1:]]
+    return executor(model, noise_shape, conds, *args, **kw)
 
 
 def set_windows(model: ModelPatcher, options: ContextOptions) -> None:
-    """Give a freshly cloned MODEL context windows, replacing those it has."""
-    handler = FrameWindows(options)
+    """Give a freshly cloned MODEL context windows, replacing those it has, the host's own included.
+
+    Raises:
+        ValueError: options chained over steps leave steps without one, or two claim the same.
+    """
+    plan = options.plan
+    handler = FrameWindows(plan[0]) if len(plan) == 1 else WindowPlan(plan)
     options_of_model: dict[str, Any] = model.model_options
     options_of_model[HANDLER] = handler
-    host.create_prepare_sampling_wrapper(model)
+    for kind, key in HOST_WRAPPERS:
+        model.remove_wrappers_with_key(kind, key)
+    model.remove_wrappers_with_key(WrappersMP.PREPARE_SAMPLING, KEY)
+    model.add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, KEY, _prepare_sampling)
     host.create_sampler_sample_wrapper(model)
+    follow_clip(model)
     model.remove_callbacks_with_key(CallbacksMP.ON_CLEANUP, KEY)
     model.add_callback_with_key(CallbacksMP.ON_CLEANUP, KEY, handler.forget)
 
 
-def window_length(model_options: dict[str, Any], frames: int) -> int:
-    """How many frames the UNet will see at once, for a clip of ``frames``."""
-    handler = model_options.get(HANDLER)
-    return min(frames, handler.context_length) if handler is not None and getattr(handler, "dim", 0) == 0 else frames
+def with_windows(model: ModelPatcher, options: ContextOptions) -> ModelPatcher:
+    """MODEL + options -> a MODEL with context windows, animated or not. The given MODEL stays as it is."""
+    model = model.clone()
+    set_windows(model, options)
+    return model
+
+
+def understood(handler: Any) -> Any:
+    """The context handler for an animated clip: the host's own, set by its Context Windows node, becomes one of ours.
+
+    Raises:
+        ValueError: the host's handler cuts along another axis than the frames.
+    """
+    if isinstance(handler, FrameWindows) or not isinstance(handler, host.IndexListContextHandler):
+        return handler
+    if handler.dim != 0:
+        raise ValueError(
+            f"The Context Windows node of this MODEL cuts along dimension {handler.dim}; the frames of an animated clip "
+            "are dimension 0. Set its dim to 0, or use Context Window Options."
+        )
+    ours = FrameWindows(
+        ContextOptions(
+            handler.context_length,
+            handler.context_overlap,
+            handler.context_schedule.name,
+            handler.fuse_method.name,
+            handler.freenoise,
+            stride=handler.context_stride,
+            closed_loop=handler.closed_loop,
+        )
+    )
+    ours.cond_retain_index_list = handler.cond_retain_index_list
+    ours.latent_retain_index_list = handler.latent_retain_index_list
+    ours.split_conds_to_windows = handler.split_conds_to_windows
+    return ours

@@ -9,7 +9,9 @@ import comfy.controlnet
 import comfy.ops
 import pytest
 import torch
+from animatediff_native.sampling import window_controls
 from animatediff_native.sampling.inject import animate
+from animatediff_native.sampling.window_controls import ControlCuts
 from animatediff_native.sampling.windows import FUSE_METHODS, SCHEDULES, ContextOptions, FrameWindows, repaired
 from animatediff_tests.tiny import run_ksampler
 from hypothesis import given, settings
@@ -43,13 +45,16 @@ def marks(count: int, *shape: int) -> Tensor:
     return (torch.arange(count) * UNIT).reshape(-1, *[1] * len(shape)).expand(count, *shape).contiguous()
 
 
-def controlled(conditioning: list[Any], hints: int, chain: int = 1) -> tuple[list[Any], list[Recorder]]:
+def controlled(
+    conditioning: list[Any], hints: int, chain: int = 1, size: int = 64
+) -> tuple[list[Any], list[Recorder]]:
     """A CONDITIONING with a chain of ControlNets, as Apply ControlNet makes it."""
     recorders = []
+    images = marks(hints, size, size, 3)
     for _ in range(chain):
         recorders.append(Recorder())
         net = comfy.controlnet.ControlNet(recorders[-1], load_device=torch.device("cpu"), extra_conds=[])
-        conditioning = host_nodes.ControlNetApply().apply_controlnet(conditioning, net, marks(hints, 64, 64, 1).expand(-1, -1, -1, 3), 1.0)[0]
+        conditioning = host_nodes.ControlNetApply().apply_controlnet(conditioning, net, images, 1.0)[0]
     return conditioning, recorders
 
 
@@ -116,16 +121,21 @@ def test_other_counts_repeat_as_the_host_repeats(model, motion, given_hints: int
         assert seen[: len(indices)] == wanted if given_hints > 1 else set(seen) == {0}
 
 
-def test_hints_are_cut_once_per_window_not_per_step(model, motion) -> None:
-    positive, (recorder,) = controlled(prompts(1), 40)
-    animated = windowed(model, motion, "standard_static")
+@pytest.mark.parametrize(("schedule", "cuts"), [("standard_static", 3), ("standard_uniform", 12)])
+def test_hints_are_prepared_once(
+    model, motion, schedule: str, cuts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scaled once per run; cut once per window, again only where windows move; nothing kept afterwards."""
+    scaled, made = [], []
+    scale, make = window_controls.common_upscale, ControlCuts._make
+    monkeypatch.setattr(window_controls, "common_upscale", lambda *args: scaled.append(1) or scale(*args))
+    monkeypatch.setattr(ControlCuts, "_make", lambda *args: made.append(args[2]) or make(*args))
+    positive, (recorder,) = controlled(prompts(1), 40, size=48)
+    animated = windowed(model, motion, schedule)
     handler = animated.model_options["context_handler"]
-    cuts = []
-    original = FrameWindows._cut_control
-    handler._cut_control = lambda control, window: cuts.append(tuple(window.index_list)) or original(handler, control, window)
     run(animated, 40, positive, prompts(1), steps=4)
-    assert len(recorder.seen) == 12 and not handler._controls, "3 windows, 4 steps; nothing kept after the run"
-    assert set(cuts) == {tuple(range(0, 16)), tuple(range(12, 28)), tuple(range(24, 40))}
+    assert len(scaled) == 1 and abs(len(made) - cuts) <= 2 and len(recorder.seen) == len(made) * (12 // cuts)
+    assert not handler._controls._cuts and not handler._controls._whole
 
 
 # --- coverage --------------------------------------------------------------------------------------------------------
