@@ -26,6 +26,8 @@ def client(server_log: Path) -> Iterator[ComfyClient]:
         raise pytest.UsageError("ANIMATEDIFF_BASE is not set: server tests need the tiny models. Use: python3 dev.py test")
     base, host = Path(os.environ["ANIMATEDIFF_BASE"]), Path(os.environ["COMFYUI_PATH"])
     environment = Environment(comfyui=host, python=Path(sys.executable), base=base)
-    arguments = ("--output-directory", str(server_log.parent), "--verbose", "INFO")
+    user = server_log.parent / "user"  # a new user: neither the developer's settings nor those of an earlier run
+    user.mkdir()
+    arguments = ("--output-directory", str(server_log.parent), "--user-directory", str(user), "--verbose", "INFO")
     with Server(environment, server_log, arguments=arguments) as server:
         yield ComfyClient(server.url)

@@ -172,6 +172,13 @@ def test_every_node_has_a_help_page() -> None:
     assert pages == NODES
 
 
+@pytest.mark.parametrize("name", sorted(NODES))
+def test_help_page_is_served_where_the_front_end_asks_for_it(client: ComfyClient, name: str) -> None:
+    module = client.object_info()[name]["python_module"].removeprefix("custom_nodes.")
+    page = client.get(f"/extensions/{module}/docs/{name}.md").decode()
+    assert page == (WORKFLOWS.parent / "web" / "docs" / f"{name}.md").read_text(encoding="utf-8")
+
+
 def test_start_up_names_the_pack(client: ComfyClient, server_log: Path) -> None:
     """ComfyUI prints how long each pack took to import; `host/test_start.py` measures it exactly."""
     lines = [line for line in server_log.read_text(encoding="utf-8").splitlines() if "animatediff-native" in line]
