@@ -98,7 +98,9 @@ class AdapterFeatures(_Link):
 
     def _pick(self, block: Tensor | None, x: Tensor, conds: int) -> Tensor | None:
         frames = _frames_of(block, self.indices)
-        return None if frames is None else frames.repeat(conds, 1, 1, 1).to(x)
+        if frames is None or frames.shape[0] == 1:
+            return frames
+        return frames.repeat(conds, 1, 1, 1).to(x)
 
 
 class WholeAdapter:

@@ -72,6 +72,11 @@ def tiny_model(seed: int = 0) -> comfy.model_patcher.ModelPatcher:
     return _model(comfy.supported_models.SD15, _SD15, seed)
 
 
+def tiny_inpaint_model(seed: int = 0) -> comfy.model_patcher.ModelPatcher:
+    """A MODEL like ``tiny_model`` that also takes a mask and a masked picture per frame, nine channels in all."""
+    return _model(comfy.supported_models.SD15, {**_SD15, "in_channels": 9}, seed)
+
+
 def tiny_sdxl_model(seed: int = 0) -> comfy.model_patcher.ModelPatcher:
     """A MODEL with the block layout of SDXL and seeded random weights, fp32."""
     return _model(comfy.supported_models.SDXL, _SDXL, seed)

@@ -5,127 +5,97 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-import comfy.controlnet
-import comfy.ops
 import pytest
 import torch
 from animatediff_native.sampling import window_controls
 from animatediff_native.sampling.inject import animate
 from animatediff_native.sampling.window_controls import ControlCuts
 from animatediff_native.sampling.windows import FUSE_METHODS, SCHEDULES, ContextOptions, FrameWindows, repaired
-from animatediff_tests.tiny import run_ksampler
+from animatediff_tests.recorder import OTHER, Run, controlled, marks, prompts, record
+from animatediff_tests.tiny import run_ksampler, tiny_inpaint_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
-
-import nodes as host_nodes
 
 FRAMES = (1, 15, 16, 17, 40, 100, 257)
-UNIT = 1 / 512
-"""Frame i is marked by the value i * UNIT, which every dtype holds exactly."""
-
-
-class Recorder(nn.Module):
-    """A control network under the host's ControlNet: notes which hints it is given, controls nothing."""
-
-    dtype = torch.float32
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1), requires_grad=False)
-        self.seen: list[list[int]] = []
-
-    def forward(self, x: Tensor, hint: Tensor, timesteps: Tensor, context: Tensor, **_: Any) -> dict[str, list[Tensor]]:
-        self.seen.append([round(value / UNIT) for value in hint[:, 0, 0, 0].tolist()])
-        return {"input": [], "middle": [], "output": []}
-
-
-def marks(count: int, *shape: int) -> Tensor:
-    """A batch whose entry i is filled with i * UNIT."""
-    return (torch.arange(count) * UNIT).reshape(-1, *[1] * len(shape)).expand(count, *shape).contiguous()
-
-
-def controlled(
-    conditioning: list[Any], hints: int, chain: int = 1, size: int = 64
-) -> tuple[list[Any], list[Recorder]]:
-    """A CONDITIONING with a chain of ControlNets, as Apply ControlNet makes it."""
-    recorders = []
-    images = marks(hints, size, size, 3)
-    for _ in range(chain):
-        recorders.append(Recorder())
-        net = comfy.controlnet.ControlNet(recorders[-1], load_device=torch.device("cpu"), extra_conds=[])
-        conditioning = host_nodes.ControlNetApply().apply_controlnet(conditioning, net, images, 1.0)[0]
-    return conditioning, recorders
-
-
-def run(model: Any, frames: int, positive: Any, negative: Any, steps: int = 1) -> list[tuple[list[int], int, list[float]]]:
-    """Sample without the UNet; per model call: frames of the window, number of conds, first value of each prompt."""
-    calls = []
-
-    def note(_apply: Any, args: dict[str, Any]) -> Tensor:
-        options = args["c"]["transformer_options"]
-        window = options.get("context_window")
-        indices = list(window.index_list) if window else list(range(frames))
-        prompts = [value / UNIT for value in args["c"]["c_crossattn"][:, 0, 0].tolist()]
-        calls.append((indices, len(args["cond_or_uncond"]), prompts))
-        return torch.zeros_like(args["input"])
-
-    model = model.clone()
-    model.set_model_unet_function_wrapper(note)
-    latent = {"samples": torch.zeros(frames, 4, 8, 8)}
-    host_nodes.common_ksampler(model, 1, steps, 3.0, "euler", "normal", positive, negative, latent)
-    return calls
-
-
-def prompts(count: int) -> list[Any]:
-    return [[marks(count, 2, 64), {}]]
 
 
 def windowed(model: Any, motion: Any, schedule: str, **options: Any) -> Any:
     return animate(model, motion, ContextOptions(16, 4, schedule, freenoise=False, **options))
 
 
+@pytest.fixture(scope="module")
+def inpaint_model():
+    """A MODEL whose UNet also takes a mask and a picture per frame."""
+    return tiny_inpaint_model()
+
+
+def conditioned(frames: int) -> tuple[list[Any], list[Any], list[Any]]:
+    """Positive with a hint, mask, prompt and picture per frame, and one more cond without; negative; the recorders."""
+    positive, recorders = controlled(prompts(frames), frames, chain=2)
+    pictures = {"concat_latent_image": marks(frames, 4, 8, 8) / 0.18215, "concat_mask": torch.ones(frames, 1, 8, 8)}
+    notes = {**positive[0][1], "mask": marks(frames, 8, 8), **pictures}
+    return [[positive[0][0], notes], [torch.full((1, 2, 64), OTHER), {}]], [[prompts(frames)[0][0], pictures]], recorders
+
+
+def check(run: Run, recorders: list[Any], frames: int) -> None:
+    """Frame i was given hint i, mask i, prompt i and picture i, and only those, in every call."""
+    assert {index for call in run.calls for index in call.indices} == set(range(frames))
+    assert run.masks == [list(range(frames))]
+    first = [call for call in run.calls if -1 not in call.prompts]
+    for call in first:
+        assert call.prompts == call.images == call.indices * call.conds
+    for recorder in recorders:
+        assert len(recorder.seen) == len(first), "both conds are controlled"
+        for seen, call in zip(recorder.seen, first, strict=True):
+            assert seen in (call.indices, call.indices * call.conds)
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("frames", FRAMES)
-def test_every_frame_keeps_its_hint_and_prompt(model, motion, frames: int, schedule: str) -> None:
-    animated = windowed(model, motion, schedule)
+def test_every_frame_keeps_its_conditioning(inpaint_model, motion, frames: int, schedule: str) -> None:
+    animated = windowed(inpaint_model, motion, schedule)
     for clone in (animated, animated.clone().clone()):
-        positive, recorders = controlled(prompts(frames), frames, chain=2)
-        calls = run(clone, frames, positive, prompts(frames))
-        assert {index for indices, _, _ in calls for index in indices} == set(range(frames))
-        for recorder in recorders:
-            assert len(recorder.seen) == len(calls)
-            for seen, (indices, conds, _) in zip(recorder.seen, calls, strict=True):
-                assert seen[: len(indices)] == indices and len(seen) in (len(indices), conds * len(indices))
-        for indices, conds, values in calls:
-            assert values == indices * conds
+        positive, negative, recorders = conditioned(frames)
+        run = record(clone, frames, positive, negative)
+        check(run, recorders, frames)
+        assert {call.conds for call in run.calls if -1 not in call.prompts} == {2}
 
 
-@pytest.mark.parametrize("frames", [17, 40])
-def test_conds_that_run_apart_keep_them_too(model, motion, frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(model), "get_free_memory", lambda *_: 0)
-    positive, (recorder,) = controlled(prompts(frames), frames)
-    calls = run(windowed(model, motion, "standard_static"), frames, positive, prompts(frames))
-    assert {conds for _, conds, _ in calls} == {1}
-    assert all(values == indices for indices, _, values in calls)
-    assert all(seen in [indices for indices, _, _ in calls] for seen in recorder.seen)
-    assert len(recorder.seen) == len(calls), "the host controls both conds"
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("frames", FRAMES)
+def test_conds_that_run_apart_keep_it_too(
+    inpaint_model, motion, frames: int, schedule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(inpaint_model), "get_free_memory", lambda *_: 0)
+    positive, negative, recorders = conditioned(frames)
+    run = record(windowed(inpaint_model, motion, schedule), frames, positive, negative)
+    check(run, recorders, frames)
+    assert {call.conds for call in run.calls} == {1}
+
+
+@pytest.mark.parametrize("frames", [17, 257])
+def test_views_give_every_frame_its_conditioning(inpaint_model, motion, frames: int) -> None:
+    """The UNet is given the whole clip, once."""
+    positive, negative, recorders = conditioned(frames)
+    run = record(windowed(inpaint_model, motion, "standard_static", views=True), frames, positive, negative)
+    check(run, recorders, frames)
+    assert all(call.indices == list(range(frames)) for call in run.calls)
 
 
 @pytest.mark.parametrize(("given_hints", "frames"), [(1, 40), (12, 40), (40, 40), (60, 40)])
 def test_other_counts_repeat_as_the_host_repeats(model, motion, given_hints: int, frames: int) -> None:
     positive, (recorder,) = controlled(prompts(1), given_hints)
-    calls = run(windowed(model, motion, "standard_static"), frames, positive, prompts(1))
-    for seen, (indices, _, _) in zip(recorder.seen, calls, strict=True):
-        wanted = [index % given_hints for index in indices]
-        assert seen[: len(indices)] == wanted if given_hints > 1 else set(seen) == {0}
+    run = record(windowed(model, motion, "standard_static"), frames, positive, prompts(1))
+    for seen, call in zip(recorder.seen, run.calls, strict=True):
+        wanted = [index % given_hints for index in call.indices]
+        assert seen[: len(wanted)] == wanted if given_hints > 1 else set(seen) == {0}
 
 
-@pytest.mark.parametrize(("schedule", "cuts"), [("standard_static", 3), ("standard_uniform", 12)])
+@pytest.mark.parametrize(("schedule", "cuts"), [("standard_static", 3), ("standard_uniform", 9)])
 def test_hints_are_prepared_once(
     model, motion, schedule: str, cuts: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Scaled once per run; cut once per window, again only where windows move; nothing kept afterwards."""
+    """Scaled once per run; cut once per window, again only where windows move (12 calls); nothing kept afterwards."""
     scaled, made = [], []
     scale, make = window_controls.common_upscale, ControlCuts._make
     monkeypatch.setattr(window_controls, "common_upscale", lambda *args: scaled.append(1) or scale(*args))
@@ -133,8 +103,8 @@ def test_hints_are_prepared_once(
     positive, (recorder,) = controlled(prompts(1), 40, size=48)
     animated = windowed(model, motion, schedule)
     handler = animated.model_options["context_handler"]
-    run(animated, 40, positive, prompts(1), steps=4)
-    assert len(scaled) == 1 and abs(len(made) - cuts) <= 2 and len(recorder.seen) == len(made) * (12 // cuts)
+    record(animated, 40, positive, prompts(1), steps=4)
+    assert (len(scaled), len(made), len(recorder.seen)) == (1, cuts, 12)
     assert not handler._controls._cuts and not handler._controls._whole
 
 
