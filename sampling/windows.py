@@ -101,9 +101,10 @@ class FrameWindows(host.IndexListContextHandler):
             causal_window_fix=False,  # it prepends a frame to every window, which no motion module was trained for
         )
         self.views = options.views
+        self._weigh = self.fuse_method.func
+        self.fuse_method = host.ContextFuseMethod(self.fuse_method.name, self._weigh_once)
         self._controls = ControlCuts()
-        self._windows: tuple[Any, list[Any]] = (None, [])
-        self._views: tuple[Any, Views | None] = (None, None)
+        self.forget()
         add_callback_with_key(host.IndexListCallbacks.EVALUATE_CONTEXT_WINDOWS, KEY, publish_window, self.callbacks)
 
     # --- which windows ---
@@ -138,8 +139,15 @@ class FrameWindows(host.IndexListContextHandler):
 
     def weights(self, index_list: list[int], frames: int) -> list[float]:
         """How much each frame of a window counts where windows overlap."""
-        weights = host.get_context_weights(len(index_list), frames, index_list, self)
-        return [float(weight) for weight in weights]
+        return host.get_context_weights(len(index_list), frames, index_list, self)
+
+    def _weigh_once(self, length: int, full_length: int, idxs: list[int], **kw: Any) -> list[float]:
+        """The host's weights of a window, which depend on nothing that changes during a run."""
+        key = (full_length, tuple(idxs))
+        if key not in self._weights:
+            weights = self._weigh(length, full_length=full_length, idxs=idxs, **kw)
+            self._weights[key] = [float(weight) for weight in weights]
+        return self._weights[key]
 
     def get_context_windows(self, model: Any, x_in: torch.Tensor, model_options: Any) -> list[Any]:
         """Windows as the host wants them; the same objects as long as they are the same windows."""
@@ -147,10 +155,16 @@ class FrameWindows(host.IndexListContextHandler):
         key = (frames, self._step if self.context_schedule.name in MOVING else None)
         if self._windows[0] != key:
             index_lists, overlap = self.index_lists(frames), self.context_overlap
-            self._controls.keep_only(map(tuple, index_lists))
+            self._keep_only({tuple(index_list) for index_list in index_lists})
             windows = [host.IndexListContextWindow(w, 0, frames, context_overlap=overlap) for w in index_lists]
             self._windows = (key, windows)
         return self._windows[1]
+
+    def _keep_only(self, windows: set[tuple[int, ...]]) -> None:
+        """Drop what belongs to windows that are not used any more, as with schedules that move per step."""
+        self._controls.keep_only(windows)
+        self._resized = {key: found for key, found in self._resized.items() if key[1] in windows}
+        self._weights = {key: found for key, found in self._weights.items() if key[1] in windows}
 
     def _step_views(self, x_in: torch.Tensor, model_options: Any) -> Views:
         """The windows of this step for the temporal attention, on the device of the clip."""
@@ -176,6 +190,8 @@ class FrameWindows(host.IndexListContextHandler):
     ) -> Any:
         """One evaluation of the clip. What windows publish is written to a copy, and gone when it ends."""
         options = {**model_options, "transformer_options": {**model_options["transformer_options"]}}
+        given = {id(cond) for cond in conds}
+        self._resized = {key: found for key, found in self._resized.items() if key[0] in given}
         if not self.views:
             return super().execute(calc_cond_batch, model, conds, x_in, timestep, options)
         self.set_step(timestep, options)
@@ -183,17 +199,28 @@ class FrameWindows(host.IndexListContextHandler):
         return calc_cond_batch(model, conds, x_in, timestep, options)
 
     def get_resized_cond(self, cond_in: Any, x_in: Any, window: Any, device: Any = None) -> list[Any]:
-        """Cut conditioning to a window; controls too, which the host passes on whole."""
-        resized = super().get_resized_cond(cond_in, x_in, window, device)
-        for cond in resized or []:
-            if cond.get("control") is not None:
-                cond["control"] = self._controls.cut(cond["control"], tuple(window.index_list), x_in)
+        """Cut conditioning to a window; controls too, which the host passes on whole. Once per window, as long as the
+        conditioning holds the same objects."""
+        if cond_in is None:
+            return super().get_resized_cond(cond_in, x_in, window, device)
+        indices = tuple(window.index_list)
+        parts = [part for cond in cond_in for part in (*cond.values(), *cond.get("model_conds", {}).values())]
+        known, resized = self._resized.get((id(cond_in), indices), ([], []))
+        if len(known) != len(parts) or any(one is not other for one, other in zip(known, parts, strict=True)):
+            resized = super().get_resized_cond(cond_in, x_in, window, device)
+            for cond in resized:
+                if cond.get("control") is not None:
+                    cond["control"] = self._controls.cut(cond["control"], indices, x_in)
+            self._resized[id(cond_in), indices] = (parts, resized)
         return resized
 
-    def forget(self, patcher: ModelPatcher) -> None:
+    def forget(self, _: ModelPatcher | None = None) -> None:
         """Drop what one run cached; called by the host when sampling ends, also by an error."""
         self._controls.clear()
-        self._windows, self._views = (None, []), (None, None)
+        self._windows: tuple[Any, list[Any]] = (None, [])
+        self._views: tuple[Any, Views | None] = (None, None)
+        self._resized: dict[tuple[int, tuple[int, ...]], tuple[list[Any], list[Any]]] = {}
+        self._weights: dict[tuple[int, tuple[int, ...]], list[float]] = {}
 
 
 class WindowPlan(FrameWindows):
@@ -222,9 +249,10 @@ class WindowPlan(FrameWindows):
     def evaluated(self, frames: int) -> int:
         return max(handler.evaluated(frames) for _, handler in self.parts)
 
-    def forget(self, patcher: ModelPatcher) -> None:
-        for _, handler in self.parts:
-            handler.forget(patcher)
+    def forget(self, _: ModelPatcher | None = None) -> None:
+        super().forget()
+        for _, handler in getattr(self, "parts", ()):
+            handler.forget()
 
 
 def repaired(index_lists: list[list[int]], frames: int, length: int) -> list[list[int]]:

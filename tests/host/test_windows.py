@@ -91,11 +91,11 @@ def test_other_counts_repeat_as_the_host_repeats(model, motion, given_hints: int
         assert seen[: len(wanted)] == wanted if given_hints > 1 else set(seen) == {0}
 
 
-@pytest.mark.parametrize(("schedule", "cuts"), [("standard_static", 3), ("standard_uniform", 9)])
+@pytest.mark.parametrize(("schedule", "cuts", "calls"), [("standard_static", 3, 12), ("standard_uniform", 9, 15)])
 def test_hints_are_prepared_once(
-    model, motion, schedule: str, cuts: int, monkeypatch: pytest.MonkeyPatch
+    model, motion, schedule: str, cuts: int, calls: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Scaled once per run; cut once per window, again only where windows move (12 calls); nothing kept afterwards."""
+    """Scaled once per run; cut once per window, again only where windows move; nothing kept afterwards."""
     scaled, made = [], []
     scale, make = window_controls.common_upscale, ControlCuts._make
     monkeypatch.setattr(window_controls, "common_upscale", lambda *args: scaled.append(1) or scale(*args))
@@ -104,7 +104,7 @@ def test_hints_are_prepared_once(
     animated = windowed(model, motion, schedule)
     handler = animated.model_options["context_handler"]
     record(animated, 40, positive, prompts(1), steps=4)
-    assert (len(scaled), len(made), len(recorder.seen)) == (1, cuts, 12)
+    assert (len(scaled), len(made), len(recorder.seen)) == (1, cuts, calls)
     assert not handler._controls._cuts and not handler._controls._whole
 
 
