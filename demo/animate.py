@@ -17,10 +17,11 @@ from .server import Server
 WORKFLOW = REPOSITORY / "workflows" / "text_to_video.json"
 FRAMES = 16
 
-# The checkpoints in the workflows, and the tiny ones that stand in for them. Motion files have their real names.
+# The checkpoints and controls in the workflows, and the tiny ones that stand in. Motion files have their real names.
 TINY_MODELS = {
     "dreamshaper_8.safetensors": "tiny_sd15.safetensors",
     "sd_xl_base_1.0.safetensors": "tiny_sdxl.safetensors",
+    "control_v11f1p_sd15_depth.pth": "tiny_t2i_adapter.safetensors",
 }
 
 # Values that make the workflow small enough for a processor, by input name.

@@ -1,19 +1,22 @@
 """Write the tiny models the demo and the tests run on: `python -m demo.write_models DIRECTORY`.
 
-DIRECTORY is a `models` folder of ComfyUI. `environment` calls this; it needs torch and safetensors, not ComfyUI. Motion
-modules and LoRAs have the names of the real files, so that graphs that name those find them.
+DIRECTORY is a `models` folder of ComfyUI; a picture and a video go into the `input` folder beside it. `environment` calls
+this; it needs torch, safetensors, Pillow and av, not ComfyUI. Motion modules and LoRAs have the names of the real files,
+so that graphs that name those find them.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from .example_inputs import t2i_adapter, write_picture, write_video
 from .image_loras import domain_adapter, kohya_lora
 from .synthetic import FAMILIES, family_module, motion_lora
 from .tiny_checkpoint import checkpoint, sdxl_checkpoint
@@ -23,7 +26,7 @@ CAMERA_MOVES = ("PanLeft", "PanRight", "TiltUp", "TiltDown", "ZoomIn", "ZoomOut"
 
 
 def write_models(models: Path) -> list[Path]:
-    """Write checkpoints, a motion module of each family and LoRAs into ComfyUI's folders below `models`.
+    """Write checkpoints, a motion module of each family, LoRAs and inputs into ComfyUI's folders.
 
     Returns the files' paths below `models`.
     """
@@ -33,6 +36,9 @@ def write_models(models: Path) -> list[Path]:
         _write(models, "checkpoints/tiny_sdxl.safetensors", sdxl_checkpoint(), half),
         _write(models, "loras/v3_sd15_adapter.ckpt", domain_adapter()),
         _write(models, "loras/AnimateLCM_sd15_t2v_lora.safetensors", kohya_lora(), half),
+        _write(models, "controlnet/tiny_t2i_adapter.safetensors", t2i_adapter(), half),
+        _place(models, "../input/example.png", write_picture),
+        _place(models, "../input/example.mp4", write_video),
     ]
     for seed, (family, layout) in enumerate(FAMILIES.items(), start=10):
         dtype = None if family in SINGLE_PRECISION else half
@@ -44,14 +50,17 @@ def write_models(models: Path) -> list[Path]:
 
 def _write(models: Path, name: str, tensors: dict[str, Tensor], dtype: torch.dtype | None = None) -> Path:
     """Write one file, in the container its name asks for. A server that has the old one open keeps that one."""
+    tensors = {key: tensor.to(dtype).contiguous() for key, tensor in tensors.items()}
+    safe = name.endswith(".safetensors")  # the official files are torch pickles
+    return _place(models, name, lambda part: save_file(tensors, part) if safe else torch.save(tensors, part))
+
+
+def _place(models: Path, name: str, write: Callable[[Path], None]) -> Path:
+    """Have a file written beside its place, then put it there whole."""
     path = models / name
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    tensors = {key: tensor.to(dtype).contiguous() for key, tensor in tensors.items()}
-    if path.suffix == ".safetensors":
-        save_file(tensors, part)
-    else:
-        torch.save(tensors, part)  # the official files are torch pickles
+    write(part)
     os.replace(part, path)
     return Path(name)
 

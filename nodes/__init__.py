@@ -5,7 +5,7 @@ from comfy_api.latest import ComfyExtension, io
 from .apply import ApplyMotionModule, MotionSettings
 from .context import ApplyContextWindows, ContextWindowOptions, PreviewContextWindows
 from .load import ApplyDomainAdapter, ApplyMotionLoRA, LoadMotionModule, register_model_folders
-from .sample import AnimateDiffSampler
+from .sample import AnimateDiffSampler, PinFrames
 
 NODES: list[type[io.ComfyNode]] = [
     LoadMotionModule,
@@ -16,6 +16,7 @@ NODES: list[type[io.ComfyNode]] = [
     ContextWindowOptions,
     ApplyContextWindows,
     PreviewContextWindows,
+    PinFrames,
     AnimateDiffSampler,
 ]
 

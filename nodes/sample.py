@@ -1,4 +1,4 @@
-"""Animate and sample in one node, for the common case."""
+"""Animate and sample in one node, for the common case; and what a clip starts from."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..sampling.inject import animate
+from ..sampling.pin_frames import FILLS, pin_frames
 from ..sampling.run import SAMPLERS, SCHEDULERS, sample
 from .types import CATEGORY, ContextOptions, MotionModule
 
@@ -89,3 +90,48 @@ class AnimateDiffSampler(io.ComfyNode):
     ) -> io.NodeOutput:
         animated = animate(model, motion_module, context_options)
         return io.NodeOutput(sample(animated, latent_image, positive, negative, **choices))
+
+
+class PinFrames(io.ComfyNode):
+    """LATENT + IMAGE -> a LATENT some of whose frames are given."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PinFrames",
+            display_name="Pin Frames",
+            category=CATEGORY,
+            description="Pins frames of a clip to images, such as the first and the last; sampling makes the others to fit. "
+            "Chain it to pin more.",
+            search_aliases=["image to video", "first frame", "last frame", "start image", "inpaint frames"],
+            inputs=[
+                io.Latent.Input("latent", tooltip="The clip: its batch size is the number of frames."),
+                io.Image.Input("images", tooltip="One image for all frames named, or one per frame; cut to the clip's shape."),
+                io.Vae.Input("vae", tooltip="Of the checkpoint; it encodes the images."),
+                io.String.Input(
+                    "frames",
+                    default="0",
+                    tooltip="Which frames, separated by commas: 0 is the first, -1 the last, 50% the middle.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="1.0 keeps the images as they are; less lets sampling change them. Range 0 to 1.",
+                ),
+                io.Combo.Input(
+                    "fill",
+                    options=list(FILLS),
+                    default=FILLS[0],
+                    tooltip="What the other frames start from when denoise is below 1.0: a blend of the pinned frames around "
+                    "them, the nearest one, or what the latent holds (keep).",
+                ),
+            ],
+            outputs=[io.Latent.Output("latent", tooltip="The clip with its pinned frames, for any sampler.")],
+        )
+
+    @classmethod
+    def execute(cls, latent: dict[str, Any], images: Any, vae: Any, **choices: Any) -> io.NodeOutput:
+        return io.NodeOutput(pin_frames(latent, images, vae, **choices))

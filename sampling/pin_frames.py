@@ -1,0 +1,104 @@
+"""Pin frames of a clip to images without any control model: their latents are given, the rest of the clip is made to fit.
+
+Works through the host's noise mask, one per frame, so with every sampler and inside context windows. Called by
+``nodes.sample.PinFrames``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+from comfy.sampler_helpers import prepare_mask
+from comfy.utils import common_upscale
+from torch import Tensor
+
+KEEP, NEAREST, BLEND = "keep", "nearest", "blend"
+FILLS = (BLEND, NEAREST, KEEP)
+_PLACE = re.compile(r"(-?\d+)|(\d+(?:\.\d+)?)%")
+
+
+def parse_frames(text: str, frames: int) -> list[int]:
+    """Frame numbers from ``"0, -1, 50%"``: from the start (0 is the first), from the end (-1 is the last), or part way.
+
+    Raises:
+        ValueError: something else, a frame outside the clip, or one named twice.
+    """
+    chosen: list[int] = []
+    for part in filter(None, re.split(r"[,\s]+", text)):
+        match = _PLACE.fullmatch(part)
+        if match is None:
+            raise ValueError(
+                f"frames needs numbers such as 0, -1 or 50%, separated by commas; got {part!r} in {text!r}."
+            )
+        number, percent = match.groups()
+        frame = int(number) if percent is None else round(float(percent) / 100 * (frames - 1))
+        if not -frames <= frame < frames:
+            raise ValueError(
+                f"Frame {part} is outside this clip of {frames} frames; they are 0 to {frames - 1}, or from the end -1 to "
+                f"-{frames}."
+            )
+        chosen.append(frame % frames)
+    if not chosen:
+        raise ValueError("frames names no frame. Write for example 0 for the first, or 0, -1 for the first and the last.")
+    twice = [frame for frame in chosen if chosen.count(frame) > 1]
+    if twice:
+        raise ValueError(f"frames names frame {twice[0]} twice: {text!r}.")
+    return chosen
+
+
+def _encoded(images: Tensor, vae: Any, like: Tensor) -> Tensor:
+    """Images ``(N, H, W, C)`` -> latents of the size of ``like``, cut to its shape at the sides."""
+    ratio = vae.spacial_compression_encode()
+    height, width = (size * ratio for size in like.shape[-2:])
+    pixels = common_upscale(images[..., :3].movedim(-1, 1), width, height, "bicubic", "center").movedim(1, -1)
+    return vae.encode(pixels.clamp(0, 1))
+
+
+def _filled(samples: Tensor, pinned: list[int], fill: str) -> Tensor:
+    """Start values of the other frames from the pinned ones: the nearest, or a blend of the two on either side."""
+    filled = samples.clone()
+    for frame in sorted(set(range(samples.shape[0])) - set(pinned)):
+        before = max((p for p in pinned if p < frame), default=None)
+        after = min((p for p in pinned if p > frame), default=None)
+        if before is None or after is None:
+            filled[frame] = samples[after if before is None else before]
+            continue
+        share = (frame - before) / (after - before)
+        share = round(share) if fill == NEAREST else share
+        filled[frame] = torch.lerp(samples[before], samples[after], share)
+    return filled
+
+
+def pin_frames(latent: dict[str, Any], images: Tensor, vae: Any, frames: str, strength: float, fill: str) -> dict[str, Any]:
+    """LATENT of a clip -> one whose ``frames`` are the images. What was pinned before stays pinned.
+
+    Args:
+        latent: ``samples`` ``(F, C, H, W)``, and perhaps a ``noise_mask``.
+        images: ``(N, H, W, 3)``, 0 to 1: one for all, or one per frame named.
+        strength: 1 keeps the images, 0 lets them be redone like the rest.
+        fill: where sampling with denoise below 1 starts for the other frames: one of ``FILLS``.
+
+    Raises:
+        ValueError: ``frames`` is wrong, the number of images does not fit, or the latent is no clip of images.
+    """
+    samples = latent["samples"]
+    if samples.is_nested or samples.ndim != 4:
+        raise ValueError(
+            f"Pin Frames needs a clip of image latents, (frames, channels, height, width); got {tuple(samples.shape)}."
+        )
+    chosen = parse_frames(frames, samples.shape[0])
+    if len(images) not in (1, len(chosen)):
+        raise ValueError(
+            f"{len(images)} images for {len(chosen)} frames ({frames}). Give one image for all, or one per frame."
+        )
+    mask = latent.get("noise_mask")
+    mask = torch.ones_like(samples[:, :1]) if mask is None else prepare_mask(mask, samples.shape, samples.device)[:, :1].clone()
+    samples = samples.clone()
+    samples[chosen] = _encoded(images, vae, samples).to(samples)
+    mask[chosen] = 1.0 - strength
+    if fill != KEEP:
+        pinned = [frame for frame in range(len(samples)) if float(mask[frame].max()) < 1.0 or frame in chosen]
+        samples = _filled(samples, pinned, fill)
+    return {**latent, "samples": samples, "noise_mask": mask}

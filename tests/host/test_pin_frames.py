@@ -1,0 +1,127 @@
+"""Pinned frames stay what they were given, in windows too; the others start where they are told to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from animatediff_native.nodes.sample import PinFrames
+from animatediff_native.sampling.inject import animate
+from animatediff_native.sampling.pin_frames import FILLS, parse_frames, pin_frames
+from animatediff_native.sampling.windows import ContextOptions
+from animatediff_tests.tiny import conditioning
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+import nodes as host_nodes
+
+
+class Encoder:
+    """A VAE that averages 8 x 8 pixels; the fourth channel is zero."""
+
+    def spacial_compression_encode(self) -> int:
+        return 8
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        small = torch.nn.functional.avg_pool2d(pixels.movedim(-1, 1), 8)
+        return torch.cat([small, torch.zeros_like(small[:, :1])], 1)
+
+
+def empty(frames: int = 16) -> dict[str, Any]:
+    return {"samples": torch.zeros(frames, 4, 8, 8)}
+
+
+def images(*values: float) -> Tensor:
+    return torch.stack([torch.full((80, 64, 3), value) for value in values])
+
+
+@pytest.mark.parametrize(
+    ("text", "frames", "wanted"),
+    [("0", 16, [0]), ("0, -1", 16, [0, 15]), ("0 50% 100%", 17, [0, 8, 16]), ("-16,3", 16, [0, 3]), ("0%", 1, [0]), ("33.3%", 4, [1])],
+)
+def test_frames_as_text(text: str, frames: int, wanted: list[int]) -> None:
+    assert parse_frames(text, frames) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("16", r"Frame 16 is outside this clip of 16 frames; they are 0 to 15, or from the end -1 to -16"),
+        ("-17", "Frame -17 is outside"),
+        ("200%", "Frame 200% is outside"),
+        ("1.5", "numbers such as 0, -1 or 50%.*got '1.5'"),
+        ("first", "got 'first' in 'first'"),
+        ("", "names no frame"),
+        ("0, -16", "names frame 0 twice"),
+    ],
+)
+def test_frames_that_are_none(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_frames(text, 16)
+
+
+@given(st.text(max_size=20), st.integers(1, 64))
+def test_any_text_is_read_or_refused(text: str, frames: int) -> None:
+    try:
+        chosen = parse_frames(text, frames)
+    except ValueError:
+        return
+    assert chosen and len(set(chosen)) == len(chosen) and all(0 <= frame < frames for frame in chosen)
+
+
+@pytest.mark.parametrize("options", [None, ContextOptions(16, 4)], ids=["at once", "windows"])
+def test_pinned_frames_come_out_as_they_went_in(model, motion, options: Any) -> None:
+    frames = 16 if options is None else 40
+    latent = pin_frames(empty(frames), images(0.2, 0.8), Encoder(), "0, -1", 1.0, "blend")
+    animated = animate(model, motion, options)
+    out = host_nodes.common_ksampler(animated, 1, 3, 3.0, "euler", "normal", conditioning(1), conditioning(2), latent)[0]["samples"]
+    for frame, value in ((0, 0.2), (frames - 1, 0.8)):
+        wanted = torch.full((4, 8, 8), value)
+        wanted[3] = 0
+        assert (out[frame] - wanted).abs().max() < 1e-5
+    assert (out[1] - out[0]).abs().max() > 0.1
+
+
+def test_less_strength_lets_them_change(model, motion) -> None:
+    latent = pin_frames(empty(), images(0.5), Encoder(), "0", 0.5, "keep")
+    out = host_nodes.common_ksampler(animate(model, motion), 1, 3, 3.0, "euler", "normal", conditioning(1), conditioning(2), latent)[0]
+    assert (out["samples"][0] - latent["samples"][0]).abs().max() > 1e-3
+
+
+def test_what_the_others_start_from() -> None:
+    start = {fill: pin_frames(empty(5), images(0.0, 1.0), Encoder(), "0, 4", 1.0, fill)["samples"][:, 0, 0, 0] for fill in FILLS}
+    assert start["blend"].tolist() == pytest.approx([0, 0.25, 0.5, 0.75, 1])
+    assert start["nearest"].tolist() == pytest.approx([0, 0, 0, 1, 1])
+    assert start["keep"].tolist() == pytest.approx([0, 0, 0, 0, 1])
+    one = pin_frames(empty(5), images(0.6), Encoder(), "2", 1.0, "blend")["samples"][:, 0, 0, 0]
+    assert one.tolist() == pytest.approx([0.6] * 5)
+
+
+def test_chained_nodes_pin_both() -> None:
+    node = lambda latent, value, frames: PinFrames.execute(latent, images(value), Encoder(), frames=frames, strength=1.0, fill="blend").result[0]  # noqa: E731
+    given_latent = empty(5)
+    latent = node(node(given_latent, 0.0, "0"), 1.0, "-1")
+    assert latent["samples"][:, 0, 0, 0].tolist() == pytest.approx([0, 0.25, 0.5, 0.75, 1])
+    assert latent["noise_mask"][:, 0, 0, 0].tolist() == [0, 1, 1, 1, 0]
+    assert "noise_mask" not in given_latent and not given_latent["samples"].any()
+
+
+def test_other_shapes_are_cut_not_squeezed() -> None:
+    wide = torch.zeros(1, 64, 192, 3)
+    wide[:, :, 64:128] = 1
+    latent = pin_frames(empty(2), wide, Encoder(), "0", 1.0, "keep")
+    assert latent["samples"][0, :3, :, 1:7].min() > 0.99
+
+
+@pytest.mark.parametrize(
+    ("latent", "count", "message"),
+    [
+        (empty(), 3, "3 images for 2 frames"),
+        ({"samples": torch.zeros(1, 16, 4, 8, 8)}, 1, r"got \(1, 16, 4, 8, 8\)"),
+    ],
+)
+def test_what_does_not_fit(latent: dict[str, Any], count: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        pin_frames(latent, images(*[0.5] * count), Encoder(), "0, 1", 1.0, "blend")
