@@ -45,14 +45,14 @@ def per_frame() -> dict[int, float]:
     from torch import nn
 
     device, dtype = ("cuda", torch.float16) if torch.cuda.is_available() else ("cpu", torch.float32)
-    totals = dict.fromkeys(LENGTHS, 0.0)
+    totals: dict[int, float] = dict.fromkeys(LENGTHS, 0.0)
     for channels, side, count in PLACES:
         config = MotionConfig("v2", (channels,), has_mid=False, attention_blocks=2, positions=max(LENGTHS))
         block = TemporalBlock(channels, config, nn).eval()
         for tensor in (*block.parameters(), *block.buffers()):
             nn.init.normal_(tensor, std=0.02)
         block = block.to(device, dtype)
-        best = dict.fromkeys(LENGTHS, float("inf"))
+        best: dict[int, float] = dict.fromkeys(LENGTHS, float("inf"))
         with torch.inference_mode():
             for _ in range(REPEATS):
                 for frames in LENGTHS:

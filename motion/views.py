@@ -27,7 +27,7 @@ class Views(NamedTuple):
 
     def fuse(self, tokens: Tensor, attend: Callable[[Tensor], Tensor]) -> Tensor:
         """Run ``attend`` on every window of ``(B, F, P, C)`` and average what overlaps; the same shape."""
-        count, length = self.windows.shape
+        count = self.windows.shape[0]
         parts = attend(tokens[:, self.windows].flatten(0, 1)).unflatten(0, (-1, count)).flatten(1, 2)
         weights = self.weights.to(tokens.dtype)[:, :, None, None]
         out = parts[:, self.sources[:, 0]] * weights[:, 0]

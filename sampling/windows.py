@@ -169,11 +169,13 @@ class FrameWindows(host.IndexListContextHandler):
     def _step_views(self, x_in: torch.Tensor, model_options: Any) -> Views:
         """The windows of this step for the temporal attention, on the device of the clip."""
         frames, windows = x_in.shape[0], self.get_context_windows(None, x_in, model_options)
-        if self._views[0] is not windows:
+        made_for, views = self._views
+        if views is None or made_for is not windows:
             index_lists = [window.index_list for window in windows]
             views = views_over(index_lists, [self.weights(window, frames) for window in index_lists], frames)
-            self._views = (windows, Views(*(part.to(x_in.device) for part in views)))
-        return self._views[1]
+            views = Views(*(part.to(x_in.device) for part in views))
+            self._views = (windows, views)
+        return views
 
     def attended(self, frames: int) -> int:
         """How many frames the temporal attention sees at once, for a clip of ``frames``."""
@@ -198,11 +200,11 @@ class FrameWindows(host.IndexListContextHandler):
         options["transformer_options"][VIEWS] = self._step_views(x_in, options)
         return calc_cond_batch(model, conds, x_in, timestep, options)
 
-    def get_resized_cond(self, cond_in: Any, x_in: Any, window: Any, device: Any = None) -> list[Any]:
+    def get_resized_cond(self, cond_in: Any, x_in: Any, window: Any, device: Any = None) -> Any:
         """Cut conditioning to a window; controls too, which the host passes on whole. Once per window, as long as the
         conditioning holds the same objects."""
         if cond_in is None:
-            return super().get_resized_cond(cond_in, x_in, window, device)
+            return None
         indices = tuple(window.index_list)
         parts = [part for cond in cond_in for part in (*cond.values(), *cond.get("model_conds", {}).values())]
         known, resized = self._resized.get((id(cond_in), indices), ([], []))

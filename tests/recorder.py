@@ -25,9 +25,11 @@ class Recorder(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1), requires_grad=False)
         self.seen: list[list[int]] = []
+        self.kinds: list[Any] = []
 
-    def forward(self, x: Tensor, hint: Tensor, timesteps: Tensor, context: Tensor, **_: Any) -> dict[str, list[Tensor]]:
+    def forward(self, x: Tensor, hint: Tensor, timesteps: Tensor, context: Tensor, **extra: Any) -> dict[str, list[Tensor]]:
         self.seen.append(frames_of(hint))
+        self.kinds.append(extra.get("control_type"))
         return {"input": [], "middle": [], "output": []}
 
 

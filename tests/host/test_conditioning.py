@@ -188,6 +188,14 @@ def test_gligen_is_asked_for_the_frames_of_a_window(model) -> None:
     assert shapes == [((16, 4, SIZE, SIZE), 1)] * 6, "three windows, both conds"
 
 
+def test_the_kind_of_a_union_control_goes_along(model) -> None:
+    """What a node notes on a control (Set Union ControlNet Type) reaches the network in every window."""
+    positive, (recorder,) = controlled(prompts(1), FRAMES)
+    positive[0][1]["control"].set_extra_arg("control_type", [3])
+    record(with_windows(model, options()), FRAMES, positive, prompts(1))
+    assert recorder.kinds == [[3]] * 3
+
+
 # --- packs that read ad_params ---------------------------------------------------------------------------------------
 
 

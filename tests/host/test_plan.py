@@ -282,7 +282,7 @@ def test_the_picture_shows_the_weights() -> None:
     for frame in range(48):
         assert sum(shares.get(frame, 0) for shares in band.shares) == pytest.approx(1)
     image = draw(options, 48, 20)
-    assert image.shape[0] == 1 and image.shape[3] == 3 and 0 <= image.min() and image.max() <= 1
+    assert image.shape[0] == 1 and image.shape[3] == 3 and image.min() >= 0 and image.max() <= 1
     alone, shared = image[0, 62, 88 + 20 * 5 + 3].max(), image[0, 62, 88 + 20 * 14 + 3].max()
     assert alone > shared > image[0, 62, 88 + 20 * 20 + 3].max()
 

@@ -184,3 +184,12 @@ def test_torch_compile_gives_the_same_clip(model, motion, other_motion, compiled
         assert (clip - wanted).norm() / wanted.norm() < 1e-5
     first = run_ksampler(animate(compiled(model), motion))
     assert (first - run_ksampler(animate(model, motion))).norm() / first.norm() < 1e-5
+
+
+def test_torch_compile_with_views_that_move(model, motion) -> None:
+    """Windows that change from step to step are data of the compiled graph, not part of it."""
+    torch._dynamo.reset()
+    views = ContextOptions(16, 4, "standard_uniform", freenoise=False, views=True)
+    wanted = run_ksampler(animate(model, motion, views), frames=24, steps=2, cfg=1.0)
+    clip = run_ksampler(compiled(animate(model, motion, views)), frames=24, steps=2, cfg=1.0)
+    assert (clip - wanted).norm() / wanted.norm() < 1e-5
