@@ -44,6 +44,9 @@ def _frames_of(batch: Tensor | None, indices: Indices) -> Tensor | None:
     """Entry ``i`` of a batch for frame ``i``, starting over at its end as the host does."""
     if batch is None or batch.shape[0] == 1:
         return batch
+    first, last = indices[0], indices[-1]
+    if last < batch.shape[0] and indices == tuple(range(first, last + 1)):
+        return batch[first : last + 1]  # a view: hints are large
     return batch[[index % batch.shape[0] for index in indices]]
 
 
