@@ -37,7 +37,10 @@ VENV_GIGABYTES = 8.0
 
 MODEL_SOURCES = tuple(
     Path(__file__).with_name(f"{name}.py")
-    for name in ("write_models", "synthetic", "image_loras", "example_inputs", "tiny_checkpoint", "tiny_unet", "tiny_autoencoder", "tiny_weights")
+    for name in (
+        *("write_models", "synthetic", "image_loras", "example_inputs", "tiny_checkpoint", "tiny_sparse_control"),
+        *("tiny_unet", "tiny_autoencoder", "tiny_weights"),
+    )
 )
 
 NO_NETWORK = (

@@ -85,7 +85,7 @@ def motion_module(
     random = torch.Generator().manual_seed(seed)
     tensors: dict[str, Tensor] = {}
     for place, width in places(channels, mid):
-        for leaf, tensor in _temporal_block(width, positions, random).items():
+        for leaf, tensor in temporal_block(width, positions, random).items():
             tensors[f"{place}.temporal_transformer.{leaf}"] = tensor.to(dtype)
     return tensors
 
@@ -149,14 +149,17 @@ def sinusoid(positions: int, width: int) -> Tensor:
     return torch.stack((angles.sin(), angles.cos()), dim=-1).reshape(1, positions, width)
 
 
-def _temporal_block(width: int, positions: int | None, random: torch.Generator) -> dict[str, Tensor]:
+def temporal_block(
+    width: int, positions: int | None, random: torch.Generator, attentions: int = ATTENTION_BLOCKS
+) -> dict[str, Tensor]:
+    """The tensors of one motion module below `temporal_transformer.`"""
     block: dict[str, Tensor] = {
         **_norm("norm", width, random),
         **_linear("proj_in", width, width, random),
         **_linear("proj_out", width, width, random),
     }
     inner = "transformer_blocks.0"
-    for index in range(ATTENTION_BLOCKS):
+    for index in range(attentions):
         attention = f"{inner}.attention_blocks.{index}"
         for projection in ("to_q", "to_k", "to_v"):
             block[f"{attention}.{projection}.weight"] = _weight(width, width, random)

@@ -20,6 +20,7 @@ from .example_inputs import t2i_adapter, write_picture, write_video
 from .image_loras import domain_adapter, kohya_lora
 from .synthetic import FAMILIES, family_module, motion_lora
 from .tiny_checkpoint import checkpoint, sdxl_checkpoint
+from .tiny_sparse_control import sparse_control
 
 SINGLE_PRECISION = ("v3",)  # as the original; the others are halved to keep the folder small
 CAMERA_MOVES = ("PanLeft", "PanRight", "TiltUp", "TiltDown", "ZoomIn", "ZoomOut", "RollingClockwise", "RollingAnticlockwise")
@@ -37,6 +38,10 @@ def write_models(models: Path) -> list[Path]:
         _write(models, "loras/v3_sd15_adapter.ckpt", domain_adapter()),
         _write(models, "loras/AnimateLCM_sd15_t2v_lora.safetensors", kohya_lora(), half),
         _write(models, "controlnet/tiny_t2i_adapter.safetensors", t2i_adapter(), half),
+        *(
+            _write(models, f"controlnet/mm_sd15_v3_sparsectrl_{kind}.safetensors", sparse_control(kind), half)
+            for kind in ("rgb", "scribble")
+        ),
         _place(models, "../input/example.png", write_picture),
         _place(models, "../input/example.mp4", write_video),
     ]

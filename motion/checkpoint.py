@@ -92,7 +92,7 @@ def read_config(shapes: Shapes, family: str) -> MotionConfig:
     return MotionConfig(family, down_channels, has_mid, 2, table_rows(shapes))
 
 
-def _with_tables(state: dict[str, Tensor], config: MotionConfig) -> dict[str, Tensor]:
+def complete_tables(state: dict[str, Tensor], config: MotionConfig) -> dict[str, Tensor]:
     """Put in the positional encodings that a file lacks, or of which it holds another length than wanted.
 
     Stored tables are the formula's values (FAMILIES know no learned ones), so computing them changes nothing; those in
@@ -125,14 +125,13 @@ def _shapes_of(config: MotionConfig) -> Shapes:
     return {f"{name}.{leaf}": tuple(t.shape) for name, c in names.items() for leaf, t in leaves[c].items()}
 
 
-def _check_complete(state: Mapping[str, Tensor], config: MotionConfig) -> None:
-    """Raise ValueError unless the keys and shapes are exactly those of the network."""
-    expected = _shapes_of(config)
+def check_complete(state: Mapping[str, Tensor], expected: Shapes) -> None:
+    """Raise ValueError unless the keys and shapes are exactly those of a network."""
     got = {key: tuple(t.shape) for key, t in state.items()}
     if missing := expected.keys() - got.keys():
         raise ValueError(f"lacks {len(missing)} of {len(expected)} tensors: {first(missing)}. Download it again.")
     if surplus := got.keys() - expected.keys():
-        raise ValueError(f"has {len(surplus)} tensors that no motion module has: {first(surplus)}.")
+        raise ValueError(f"has {len(surplus)} tensors that no such model has: {first(surplus)}.")
     if wrong := {f"{key} is {got[key]}, needs {shape}" for key, shape in expected.items() if got[key] != shape}:
         raise ValueError(f"has {len(wrong)} tensors of another shape: {first(wrong)}.")
     if integer := {key for key, t in state.items() if not t.is_floating_point()}:
@@ -158,7 +157,7 @@ def read_motion_module(
         state = _motion_part(file.tensors)
         config = read_config({key: tuple(t.shape) for key, t in state.items()}, description.family)
         config = with_family(config, overrides)
-        _check_complete(state := _with_tables(state, config), config)
+        check_complete(state := complete_tables(state, config), _shapes_of(config))
     except ValueError as error:
         raise ValueError(f"{file.name} {error}") from error
     return config, state

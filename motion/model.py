@@ -45,6 +45,15 @@ def _blocks(level: nn.Module) -> list[TemporalBlock]:
     return [block for block in level.modules() if isinstance(block, TemporalBlock)]
 
 
+def down_places(levels: nn.ModuleList) -> dict[Place, TemporalBlock]:
+    """Which temporal block runs where going down. A level is followed by one downsampling block, except the last."""
+    return {
+        ("input", 1 + (DOWN_BLOCKS_PER_LEVEL + 1) * i + j): block
+        for i, level in enumerate(levels.children())
+        for j, block in enumerate(_blocks(level))
+    }
+
+
 class MotionModel(nn.Module):
     """The network of a motion module.
 
@@ -68,11 +77,8 @@ class MotionModel(nn.Module):
         )
 
     def places(self) -> dict[Place, TemporalBlock]:
-        """Which temporal block runs where. A down level is followed by one downsampling block, except the last."""
-        places: dict[Place, TemporalBlock] = {}
-        for i, level in enumerate(self.down_blocks.children()):
-            for j, block in enumerate(_blocks(level)):
-                places["input", 1 + (DOWN_BLOCKS_PER_LEVEL + 1) * i + j] = block
+        """Which temporal block runs where."""
+        places = down_places(self.down_blocks)
         if self.config.has_mid:
             places["middle", 0] = _blocks(self.mid_block)[0]
         for i, level in enumerate(self.up_blocks.children()):

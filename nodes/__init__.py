@@ -4,8 +4,9 @@ from comfy_api.latest import ComfyExtension, io
 
 from .apply import ApplyMotionModule, MotionSettings
 from .context import ApplyContextWindows, ContextWindowOptions, PreviewContextWindows
-from .load import ApplyDomainAdapter, ApplyMotionLoRA, LoadMotionModule, register_model_folders
+from .load import ApplyDomainAdapter, ApplyMotionLoRA, LoadMotionModule, LoadSparseCtrl, register_model_folders
 from .sample import AnimateDiffSampler, PinFrames
+from .sparse_control import SparseCtrlApply
 
 NODES: list[type[io.ComfyNode]] = [
     LoadMotionModule,
@@ -17,6 +18,8 @@ NODES: list[type[io.ComfyNode]] = [
     ApplyContextWindows,
     PreviewContextWindows,
     PinFrames,
+    LoadSparseCtrl,
+    SparseCtrlApply,
     AnimateDiffSampler,
 ]
 

@@ -1,4 +1,4 @@
-"""Nodes that read files: motion modules, motion LoRAs, domain adapters. The only user of the host's ``folder_paths``."""
+"""Nodes that read files: motion modules, motion LoRAs, domain adapters, SparseCtrl. The only user of ``folder_paths``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from comfy_api.latest import io
 
 from ..sampling.adapter import with_domain_adapter
 from ..sampling.patcher import OVERRIDES, Overrides, load_motion_module, settings_of, with_motion_lora
+from ..sampling.sparse_control import load_sparse_control, summary
 from .types import CATEGORY, MotionModule, text
 
 MODULES = "animatediff_models"
 LORAS = "animatediff_motion_lora"
 IMAGE_LORAS = "loras"
+CONTROLS = "controlnet"
 
 
 def register_model_folders() -> None:
@@ -184,3 +186,36 @@ class ApplyDomainAdapter(io.ComfyNode):
         path = folder_paths.get_full_path_or_raise(IMAGE_LORAS, adapter)
         adapted, note = with_domain_adapter(model, path, strength)
         return io.NodeOutput(adapted, ui=text(note))
+
+
+class LoadSparseCtrl(io.ComfyNode):
+    """File -> CONTROL_NET."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="LoadSparseCtrl",
+            display_name="Load SparseCtrl",
+            category=CATEGORY,
+            description="Loads a SparseCtrl model (RGB or scribble, in any spelling) for Apply SparseCtrl or Apply ControlNet.",
+            search_aliases=["sparsectrl", "sparse control", "v3_sd15_sparsectrl"],
+            has_intermediate_output=True,
+            inputs=[
+                io.Combo.Input(
+                    "control_net",
+                    options=folder_paths.get_filename_list(CONTROLS),
+                    tooltip="File in models/controlnet, such as v3_sd15_sparsectrl_rgb.ckpt.",
+                ),
+            ],
+            outputs=[io.ControlNet.Output("control_net", tooltip="The SparseCtrl model, for Apply SparseCtrl.")],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, control_net: str) -> Any:
+        """Load again when the file was replaced."""
+        return _modified(CONTROLS, control_net)
+
+    @classmethod
+    def execute(cls, control_net: str) -> io.NodeOutput:
+        control = load_sparse_control(folder_paths.get_full_path_or_raise(CONTROLS, control_net))
+        return io.NodeOutput(control, ui=text(summary(control)))

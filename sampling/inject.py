@@ -14,20 +14,21 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from comfy.ldm.modules.attention import SpatialTransformer, optimized_attention
+from comfy.ldm.modules.attention import SpatialTransformer
 from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock, UNetModel, forward_timestep_embed
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import CallbacksMP, WrappersMP
 from torch import Tensor
 
-from ..motion.attention import Attention
 from ..motion.model import Place
 from ..motion.module import Modulation, TemporalBlock
 from ..motion.views import Views
+from .attention import host_attention
 from .beta_schedule import restore_beta_schedule, set_beta_schedule
 from .clip import follow_clip
 from .group_norm import SCOPES, pooled_norms
 from .patcher import MotionSettings, config_of, family_of, settings_of
+from .sparse_control import check_controls
 from .windows import HANDLER, VIEWS, ContextOptions, FrameWindows, set_windows, understood
 
 KEY = "animatediff"
@@ -174,6 +175,7 @@ def _outer_sample(
         options[HANDLER] = understood(options[HANDLER])
     handler = options.get(HANDLER)
     _check_frames(motions, frames, handler.attended(frames) if isinstance(handler, FrameWindows) else frames)
+    check_controls(guider.conds, [config_of(motion).family for motion in motions])
     guider.model_patcher, sigmas = restore_beta_schedule(model, config_of(motions[-1]).beta_schedule, sigmas)
     try:
         return executor(noise, latent_image, sampler, sigmas, *args, **kw)
@@ -282,21 +284,6 @@ def _apply_model(
         out = executor(x, t, c_concat, c_crossattn, control, options, **kw)
     _check_output(out, patchers, options)
     return out
-
-
-class _HostAttention:
-    """The attention the user chose for the host, in the shape ``motion`` expects."""
-
-    def __init__(self, transformer_options: dict[str, Any]) -> None:
-        self.transformer_options = transformer_options
-
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-        return optimized_attention(q, k, v, heads, skip_reshape=True, transformer_options=self.transformer_options)
-
-
-def host_attention(transformer_options: dict[str, Any]) -> Attention:
-    """See ``motion.attention.Attention``."""
-    return _HostAttention(transformer_options)
 
 
 def _run_layer(

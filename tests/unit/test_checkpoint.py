@@ -139,7 +139,7 @@ def test_missing_surplus_and_misshapen_tensors_are_named() -> None:
     key = f"{BLOCK}.proj_in.weight"
     with pytest.raises(ValueError, match=rf"mm lacks 1 of 560 tensors: {key}\. Download"):
         read_motion_module(ModelFile("mm", {k: t for k, t in V3.items() if k != key}))
-    with pytest.raises(ValueError, match=rf"mm has 1 tensors that no motion module has: {BLOCK}\.extra"):
+    with pytest.raises(ValueError, match=rf"mm has 1 tensors that no such model has: {BLOCK}\.extra"):
         read_motion_module(ModelFile("mm", {**V3, f"{BLOCK}.extra": torch.zeros(1)}))
     with pytest.raises(ValueError, match=rf"1 tensors of another shape: {key} is \(3, 3\), needs \(32, 32\)"):
         read_motion_module(ModelFile("mm", {**V3, key: torch.zeros(3, 3)}))

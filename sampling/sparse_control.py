@@ -1,0 +1,328 @@
+"""SparseCtrl as a control of the host: images pin some frames of a clip, the others follow.
+
+``SparseControl`` travels on a CONTROL_NET socket, works in the host's Apply ControlNet, beside other controls and in context
+windows, ours or the host's. It is loaded by ``nodes.sparse_control``, and set up by ``apply_sparse_control``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import comfy.controlnet
+import comfy.latent_formats
+import comfy.model_management
+import torch
+from comfy.utils import common_upscale
+from torch import Tensor
+
+import nodes as host_nodes
+
+from ..motion.sparse_control import RGB, SCRIBBLE, SparseConfig
+from .pin_frames import parse_frames
+from .sparse_network import load_sparse_network
+from .windows import VIEWS
+
+FIRST, FIRST_AND_LAST, SPREAD, INDEXES, MASK = "first", "first and last", "spread", "indexes", "mask"
+PLACEMENTS = (SPREAD, FIRST, FIRST_AND_LAST, INDEXES, MASK)
+RECOMMENDED = "v3"
+"""The family of motion module that SparseCtrl was trained with."""
+
+
+@dataclass(frozen=True)
+class SparseSettings:
+    """How a SparseCtrl model is used.
+
+    Attributes:
+        placement: one of ``PLACEMENTS``; ``frames`` and ``hint_mask`` go with two of them.
+        unhinted: multiplies what it adds to frames without an image; 1 as trained.
+        nearest: a context window without an image uses the one nearest in time.
+        strength_mask: ``(N, H, W)``, 0 to 1, multiplies what it adds, per frame and place; one for all, or repeated.
+    """
+
+    placement: str = SPREAD
+    frames: str = "0"
+    hint_mask: Tensor | None = None
+    unhinted: float = 1.0
+    nearest: bool = False
+    strength_mask: Tensor | None = None
+
+
+def placed(settings: SparseSettings, images: int, frames: int) -> dict[int, int]:
+    """Which frame shows which image, in a clip of ``frames``.
+
+    Raises:
+        ValueError: more images than frames, or numbers that do not fit; the message says both.
+    """
+    if images > frames:
+        raise ValueError(f"{images} images for a clip of {frames} frames. Use at most one per frame, or a longer clip.")
+    if settings.placement == FIRST:
+        chosen = list(range(images))
+    elif settings.placement == FIRST_AND_LAST:
+        if images > 2:
+            raise ValueError(f"First and last need 1 or 2 images; got {images}. Use the placement spread or indexes.")
+        chosen = [0, frames - 1] if frames > 1 else [0]
+    elif settings.placement == SPREAD:
+        chosen = [round(i * (frames - 1) / max(images - 1, 1)) for i in range(images)]
+    elif settings.placement == INDEXES:
+        chosen = parse_frames(settings.frames, frames)
+    else:
+        chosen = _masked_frames(settings.hint_mask, frames)
+    if images not in (1, len(chosen)):
+        raise ValueError(f"{images} images for {len(chosen)} frames ({settings.placement}). Give one per frame, or one for all.")
+    return {frame: number if images > 1 else 0 for number, frame in enumerate(chosen)}
+
+
+def _masked_frames(mask: Tensor | None, frames: int) -> list[int]:
+    """The frames whose mask is not empty."""
+    if mask is None:
+        raise ValueError("The placement mask needs a hint_mask. Connect one mask per frame, or choose another placement.")
+    mask = mask.reshape(-1, *mask.shape[-2:])
+    if mask.shape[0] != frames:
+        raise ValueError(f"hint_mask has {mask.shape[0]} masks, the clip {frames} frames. Give one per frame.")
+    chosen = [frame for frame in range(frames) if bool(mask[frame].any())]
+    if not chosen:
+        raise ValueError(f"hint_mask is empty in all {frames} frames, so no image has a place.")
+    return chosen
+
+
+def timeline(places: dict[int, int], frames: int) -> str:
+    """Two lines for the user: the clip with the number of the image in each frame that has one, and the same in words."""
+    bar = "".join(str((places[frame] + 1) % 10) if frame in places else "-" for frame in range(frames))
+    words = ", ".join(f"image {number + 1} at frame {frame}" for frame, number in sorted(places.items()))
+    return f"{frames} frames: {bar}\n{words}"
+
+
+def frames_of_call(options: dict[str, Any], frames: int) -> tuple[list[int], int]:
+    """Which frames of the clip a model call holds, and how long the clip is."""
+    published = options.get("ad_params") or {}
+    indices = published.get("sub_idxs")
+    if indices is not None and len(indices) == frames:
+        return list(indices), published["full_length"]
+    window = options.get("context_window")
+    if window is not None:
+        indices = list(window.index_list)
+        before = getattr(window, "causal_anchor_index", None)
+        if len(indices) + 1 == frames and before is not None:  # the host's own windows bring a frame along
+            indices = [before, *indices]
+        if len(indices) == frames:
+            return indices, window.total_frames
+    return list(range(frames)), frames
+
+
+class SparseControl(comfy.controlnet.ControlNet):
+    """A SparseCtrl model on a CONTROL_NET socket."""
+
+    handles_context_windows = True
+
+    def __init__(self, network: Any, config: SparseConfig, name: str, device: Any, dtype: Any) -> None:
+        rgb = config.kind == RGB
+        super().__init__(
+            network,
+            compression_ratio=1 if rgb else 8,
+            latent_format=comfy.latent_formats.SD15() if rgb else None,
+            load_device=device,
+            manual_cast_dtype=dtype,
+            extra_conds=[],
+        )
+        self.config = config
+        self.name = name
+        self.settings = SparseSettings()
+        self._images: tuple[Any, Tensor | None] = (None, None)
+        self._weights: Tensor | None = None
+
+    def copy(self) -> SparseControl:
+        """Called by Apply ControlNet; shares the network."""
+        c = SparseControl(None, self.config, self.name, self.load_device, self.manual_cast_dtype)
+        c.control_model, c.control_model_wrapped = self.control_model, self.control_model_wrapped
+        self.copy_to(c)
+        c.settings = self.settings
+        return c
+
+    def with_settings(self, settings: SparseSettings) -> SparseControl:
+        """A copy that is used in another way."""
+        c = self.copy()
+        c.settings = settings
+        return c
+
+    def set_cond_hint(self, cond_hint: Tensor, *args: Any, **kw: Any) -> SparseControl:
+        """Called by Apply ControlNet with images ``(N, C, H, W)``. Raises ValueError where a VAE or colours are missing."""
+        super().set_cond_hint(cond_hint, *args, **kw)
+        if self.config.kind == RGB and self.vae is None:
+            raise ValueError(f"{self.name} (SparseCtrl RGB) needs a VAE to encode its images. Connect that of the checkpoint.")
+        if cond_hint.ndim != 4 or cond_hint.shape[1] < 3:
+            raise ValueError(f"{self.name} needs images with 3 colours; got {tuple(cond_hint.movedim(1, -1).shape)}.")
+        self._images = (None, None)
+        return self
+
+    def cleanup(self) -> None:
+        self._weights = None
+        super().cleanup()
+
+    def get_control(self, x_noisy: Tensor, t: Tensor, cond: Any, batched_number: int, transformer_options: Any) -> Any:
+        """Called by the host at every model call; puts the images where the frames of this call want them."""
+        frames = x_noisy.shape[0] // batched_number
+        indices, full = frames_of_call(transformer_options, frames)
+        views = transformer_options.get(VIEWS)
+        self._check_length(frames if views is None else views.windows.shape[1])
+        start, end = self.timestep_range or (float("inf"), float("-inf"))
+        if not (t[0] > start or t[0] < end):
+            places = placed(self.settings, self.cond_hint_original.shape[0], full)
+            hint = self._hint(places, indices, x_noisy).repeat(batched_number, 1, 1, 1)
+            self.cond_hint = hint.to(x_noisy.device, self.manual_cast_dtype)
+            self._weights = self._frame_weights(places, indices, batched_number)
+        self.extra_args = {**self.extra_args, "frames": frames, "views": views}
+        return super().get_control(x_noisy, t, cond, batched_number, transformer_options)
+
+    def _check_length(self, at_once: int) -> None:
+        positions = self.config.motion.positions
+        if at_once > positions:
+            raise ValueError(
+                f"{self.name} (SparseCtrl) handles at most {positions} frames at once; got {at_once}. Add Context Window "
+                f"Options of at most {positions} frames, or lower the batch size."
+            )
+
+    def _prepared(self, x: Tensor) -> Tensor:
+        """The images as the network wants them, ``(N, C, H, W)``; made once for a size of latents."""
+        size = tuple(x.shape[-2:])
+        known, images = self._images
+        if images is None or known != size:
+            ratio = 8 if self.vae is None else self.vae.spacial_compression_encode()
+            pixels = self.cond_hint_original[:, :3]
+            images = common_upscale(pixels, size[1] * ratio, size[0] * ratio, "lanczos", "center").clamp(0, 1)
+            if self.config.kind == RGB:
+                in_use = comfy.model_management.loaded_models(only_currently_used=True)
+                images = self.latent_format.process_in(self.vae.encode(images.movedim(1, -1)))
+                comfy.model_management.load_models_gpu(in_use)
+            self._images = (size, images)
+        return images
+
+    def _hint(self, places: dict[int, int], indices: list[int], x: Tensor) -> Tensor:
+        """``(frames, C + 1, H, W)``: the images of these frames, and 1 in the last channel where there is one."""
+        images = self._prepared(x)
+        hint = images.new_zeros(len(indices), images.shape[1] + 1, *images.shape[2:])
+        local = {position: places[frame] for position, frame in enumerate(indices) if frame in places}
+        if not local and self.settings.nearest:
+            frame, position = min(
+                ((frame, position) for frame in places for position in range(len(indices))),
+                key=lambda pair: (abs(pair[0] - indices[pair[1]]), pair),
+            )
+            local = {position: places[frame]}
+        for position, number in local.items():
+            hint[position, :-1] = images[number]
+            hint[position, -1] = 1
+        return hint
+
+    def _frame_weights(self, places: dict[int, int], indices: list[int], conds: int) -> Tensor | None:
+        """What to multiply the output of each frame with, ``(B·F, 1, h, w)``; None for nothing."""
+        mask, unhinted = self.settings.strength_mask, self.settings.unhinted
+        if mask is None and unhinted == 1.0:
+            return None
+        weights = torch.ones(len(indices), 1, 1, 1)
+        if mask is not None:
+            mask = mask.reshape(-1, 1, *mask.shape[-2:])
+            weights = mask[[frame % mask.shape[0] for frame in indices]].clone()
+        for position, frame in enumerate(indices):
+            if frame not in places:
+                weights[position] *= unhinted
+        return weights.repeat(conds, 1, 1, 1)
+
+    def control_merge(self, control: Any, control_prev: Any, output_dtype: Any) -> Any:
+        """Called by the host with what the network gives, before it is scaled and added to other controls'."""
+        if self._weights is not None:
+            control = {key: [None if x is None else self._weighted(x) for x in given] for key, given in control.items()}
+        return super().control_merge(control, control_prev, output_dtype)
+
+    def _weighted(self, x: Tensor) -> Tensor:
+        weights = self._weights.to(x)
+        if weights.shape[-2:] != (1, 1):
+            weights = torch.nn.functional.interpolate(weights, x.shape[-2:], mode="area")
+        return x * weights
+
+
+# --- for the nodes ---------------------------------------------------------------------------------------------------
+
+
+def load_sparse_control(path: str | Path) -> SparseControl:
+    """Load a SparseCtrl file. Raises ValueError for anything else, saying what it is."""
+    config, network = load_sparse_network(path)
+    device, dtype = comfy.model_management.get_torch_device(), network.dtype
+    return SparseControl(network, config, Path(path).name, device, dtype)
+
+
+def summary(control: SparseControl) -> str:
+    """A few lines for the user: what a SparseCtrl file is and wants."""
+    wants = "images (a VAE encodes them)" if control.config.kind == RGB else "drawings, white lines on black"
+    return (
+        f"SparseCtrl {'RGB' if control.config.kind == RGB else SCRIBBLE}, for SD1.5\n"
+        f"takes {wants}; up to {control.config.motion.positions} frames at once\nmade for the motion module v3_sd15_mm"
+    )
+
+
+def apply_sparse_control(
+    positive: Any,
+    negative: Any,
+    control: Any,
+    images: Tensor,
+    vae: Any,
+    settings: SparseSettings,
+    strength: float,
+    percents: tuple[float, float],
+    frames: int | None,
+) -> tuple[Any, Any, str]:
+    """CONDITIONING twice -> the same with SparseCtrl, as the host's Apply ControlNet does it, and a timeline.
+
+    Args:
+        frames: of the clip, if known; else places are looked at when it is sampled, and the timeline shows 16.
+
+    Raises:
+        ValueError: no SparseCtrl, no VAE for images, or images that do not fit the clip.
+    """
+    if not isinstance(control, SparseControl):
+        raise ValueError(
+            f"Needed a SparseCtrl model, got {type(control).__name__}. Load it with Load SparseCtrl; for other controls use "
+            "Apply ControlNet."
+        )
+    shown = 16 if frames is None else frames
+    text = timeline(placed(settings, len(images), shown), shown) if frames or settings.placement != MASK else ""
+    control = control.with_settings(replace(settings))
+    node = host_nodes.ControlNetApplyAdvanced()
+    positive, negative = node.apply_controlnet(positive, negative, control, images, strength, *percents, vae)
+    return positive, negative, text if frames else f"{text}\n(drawn for 16 frames: connect the latent for yours)"
+
+
+def _chain(conds: dict[str, list[dict[str, Any]]]) -> Iterable[Any]:
+    for cond in (cond for group in conds.values() for cond in group):
+        control = cond.get("control")
+        while control is not None:
+            yield control
+            control = control.previous_controlnet
+
+
+def check_controls(conds: dict[str, list[dict[str, Any]]], families: Iterable[str]) -> None:
+    """Before an animated clip is sampled: warn of SparseCtrl beside another module than it was made for.
+
+    Raises:
+        ValueError: a SparseCtrl file in an ordinary ControlNet, which would fail or misuse it.
+    """
+    for control in _chain(conds):
+        if isinstance(control, SparseControl):
+            continue
+        layers = getattr(getattr(control, "control_model", None), "input_hint_block", None)
+        first = next(iter(layers.children()), None) if layers is not None else None
+        if getattr(first, "in_channels", 3) == 4 and not control.concat_mask:
+            raise ValueError(
+                "A ControlNet of this clip takes 4 channels, as SparseCtrl scribble does. Load the file with Load SparseCtrl and "
+                "apply it with Apply SparseCtrl."
+            )
+    names = {control.name for control in _chain(conds) if isinstance(control, SparseControl)}
+    if names and RECOMMENDED not in families:
+        logging.warning(
+            "%s (SparseCtrl) was made for the motion module v3_sd15_mm; this clip has another (%s). It may follow its images "
+            "less, or move less.",
+            ", ".join(sorted(names)),
+            ", ".join(families),
+        )
