@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -276,7 +276,7 @@ def apply_sparse_control(
     """CONDITIONING twice -> the same with SparseCtrl, as the host's Apply ControlNet does it, and a timeline.
 
     Args:
-        frames: of the clip, if known; else places are looked at when it is sampled, and the timeline shows 16.
+        frames: of the clip, if known; else places are looked at when it is sampled.
 
     Raises:
         ValueError: no SparseCtrl, no VAE for images, or images that do not fit the clip.
@@ -286,12 +286,13 @@ def apply_sparse_control(
             f"Needed a SparseCtrl model, got {type(control).__name__}. Load it with Load SparseCtrl; for other controls use "
             "Apply ControlNet."
         )
-    shown = 16 if frames is None else frames
-    text = timeline(placed(settings, len(images), shown), shown) if frames or settings.placement != MASK else ""
-    control = control.with_settings(replace(settings))
+    text = "connect the latent to see which frame has which image"
+    if frames is not None:
+        text = timeline(placed(settings, len(images), frames), frames)
+    control = control.with_settings(settings)
     node = host_nodes.ControlNetApplyAdvanced()
     positive, negative = node.apply_controlnet(positive, negative, control, images, strength, *percents, vae)
-    return positive, negative, text if frames else f"{text}\n(drawn for 16 frames: connect the latent for yours)"
+    return positive, negative, text
 
 
 def _chain(conds: dict[str, list[dict[str, Any]]]) -> Iterable[Any]:

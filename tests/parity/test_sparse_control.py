@@ -218,6 +218,15 @@ class Naive:
 @pytest.mark.parametrize("kind", KINDS)
 @torch.inference_mode()
 def test_naive_reference(kind: str, tmp_path: Path) -> None:
+    """In double precision they are the same; in single precision as close as rounding lets them.
+
+    Frames without a hint are all but constant after the first layer, and the norm after it makes rounding errors as large
+    as what it should show: so every frame has a hint where single precision is compared.
+    """
     state, given = random_state(kind), inputs(kind)
-    ours, naive = run(load(state, tmp_path), given), Naive(state)(**given)
+    network = load(state, tmp_path)
+    full = {**given, "hint": torch.rand_like(given["hint"])}
+    ours, naive = run(network, full), Naive(state)(**full)
     assert max(distance(a, b) for a, b in zip(ours, naive, strict=True)) < 1e-5
+    exact = run(network.double(), {name: tensor.double() for name, tensor in given.items()})
+    assert max(distance(a, b) for a, b in zip(exact, Naive(state)(**given), strict=True)) < 1e-12
