@@ -51,7 +51,7 @@ _KINDS: dict[str, tuple[str, str]] = {
     "lora": ("a LoRA of the image model", _LORAS.format("Load LoRA")),
     "camera": ("a CameraCtrl or MotionCtrl adapter", _NOT_USED),
     "fancyvideo": ("a FancyVideo model, made for an image model of its own", _NOT_USED),
-    "sparsectrl": ("a SparseCtrl model", "It is a control net for single frames, not a motion module"),
+    "sparsectrl": ("a SparseCtrl model", "Put it into models/controlnet and use Load SparseCtrl"),
     "controlnet": ("a ControlNet", "Put it into models/controlnet and use Load ControlNet Model"),
     "checkpoint": ("an image model checkpoint", "Put it into models/checkpoints and use Load Checkpoint"),
     "unet": ("the UNet of an image model, without motion", "Put it into models/diffusion_models"),

@@ -24,7 +24,7 @@ def import_pack(name: str) -> float:
     asyncio.run(extension.on_load())
     nodes = asyncio.run(extension.get_node_list())
     seconds = time.process_time() - start
-    assert len(nodes) == 7
+    assert len(nodes) >= 7
     for imported in [key for key in sys.modules if key.split(".")[0] == name]:
         del sys.modules[imported]
     return seconds

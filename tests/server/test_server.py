@@ -23,11 +23,16 @@ NODES = {
     "ApplyContextWindows",
     "PreviewContextWindows",
     "PinFrames",
+    "LoadSparseCtrl",
+    "SparseCtrlApply",
     "AnimateDiffSampler",
 }
 FAST = {**SMALL, "width": 64, "height": 64, "steps": 2}
 del FAST["batch_size"]
-FRAMES = {"long_clip": 40, "long_animatediff": 32, "hotshot_xl": 8, "loop": 24, "video_to_video": 24, "controlnet": 24}
+FRAMES = {
+    "long_clip": 40, "long_animatediff": 32, "hotshot_xl": 8, "loop": 24, "video_to_video": 24, "controlnet": 24,
+    "sparsectrl_storyboard": 32, "sparsectrl_controlnet": 24,
+}  # fmt: skip
 """Frames a workflow makes, where they are not 16."""
 
 

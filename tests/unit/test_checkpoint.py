@@ -100,7 +100,7 @@ REAL = {
     ),
     "v3_sd15_sparsectrl_rgb": (
         f"controlnet_cond_embedding.weight {BLOCK}.norm.weight conv_in.weight",
-        "is a SparseCtrl model for drawings (scribble). It is a control net for single frames",
+        "is a SparseCtrl model for drawings (scribble). Put it into models/controlnet and use Load SparseCtrl",
     ),
     "CameraCtrl_pruned": (
         f"encoder_conv_in.weight {BLOCK}.transformer_blocks.0.attention_blocks.0.processor.qkv_merge.bias",
