@@ -169,6 +169,7 @@ class TemporalBlock(nn.Module):
         # The norm's output is ours alone: each tile is read from it, then overwritten with its result.
         normed = pooled(transformer.norm, x, frames) if self.pooled_norm else transformer.norm(x)
         hidden = normed.flatten(2)
+        out = torch.empty_like(hidden) if torch.is_grad_enabled() else hidden  # gradients need what a tile was read from
         source = x.flatten(2)
         tokens_per_pixel = x.shape[0] if views is None else x.shape[0] // frames * views.windows.numel()
         step = tile_pixels(tokens_per_pixel, self.channels, x.device)
@@ -177,5 +178,5 @@ class TemporalBlock(nn.Module):
             motion = transformer.tile(hidden[:, :, pixels], frames, attention, modulation.attention_scale, views)
             if modulation.influence is not None:
                 motion = motion * modulation.influence.to(motion.dtype)
-            hidden[:, :, pixels] = source[:, :, pixels] + motion
-        return hidden.unflatten(2, x.shape[2:])
+            out[:, :, pixels] = source[:, :, pixels] + motion
+        return out.unflatten(2, x.shape[2:])
