@@ -170,7 +170,8 @@ class SparseControl(comfy.controlnet.ControlNet):
         self._check_length(frames if views is None else views.windows.shape[1])
         start, end = self.timestep_range or (float("inf"), float("-inf"))
         if not (t[0] > start or t[0] < end):
-            places = placed(self.settings, self.cond_hint_original.shape[0], full)
+            images: Any = self.cond_hint_original
+            places = placed(self.settings, images.shape[0], full)
             hint = self._hint(places, indices, x_noisy).repeat(batched_number, 1, 1, 1)
             self.cond_hint = hint.to(x_noisy.device, self.manual_cast_dtype)
             self._weights = self._frame_weights(places, indices, batched_number)
@@ -190,12 +191,13 @@ class SparseControl(comfy.controlnet.ControlNet):
         size = tuple(x.shape[-2:])
         known, images = self._images
         if images is None or known != size:
-            ratio = 8 if self.vae is None else self.vae.spacial_compression_encode()
-            pixels = self.cond_hint_original[:, :3]
-            images = common_upscale(pixels, size[1] * ratio, size[0] * ratio, "lanczos", "center").clamp(0, 1)
+            given: Any = self.cond_hint_original
+            vae: Any = self.vae
+            ratio = vae.spacial_compression_encode() if self.config.kind == RGB else 8
+            images = common_upscale(given[:, :3], size[1] * ratio, size[0] * ratio, "lanczos", "center").clamp(0, 1)
             if self.config.kind == RGB:
                 in_use = comfy.model_management.loaded_models(only_currently_used=True)
-                images = self.latent_format.process_in(self.vae.encode(images.movedim(1, -1)))
+                images = comfy.latent_formats.SD15().process_in(vae.encode(images.movedim(1, -1)))
                 comfy.model_management.load_models_gpu(in_use)
             self._images = (size, images)
         return images
@@ -232,15 +234,18 @@ class SparseControl(comfy.controlnet.ControlNet):
 
     def control_merge(self, control: Any, control_prev: Any, output_dtype: Any) -> Any:
         """Called by the host with what the network gives, before it is scaled and added to other controls'."""
-        if self._weights is not None:
-            control = {key: [None if x is None else self._weighted(x) for x in given] for key, given in control.items()}
+        weights = self._weights
+        if weights is not None:
+            control = {key: [None if x is None else _weighted(x, weights) for x in given] for key, given in control.items()}
         return super().control_merge(control, control_prev, output_dtype)
 
-    def _weighted(self, x: Tensor) -> Tensor:
-        weights = self._weights.to(x)
-        if weights.shape[-2:] != (1, 1):
-            weights = torch.nn.functional.interpolate(weights, x.shape[-2:], mode="area")
-        return x * weights
+
+def _weighted(x: Tensor, weights: Tensor) -> Tensor:
+    """``(B·F, C, H, W)`` times weights of whatever size."""
+    weights = weights.to(x)
+    if weights.shape[-2:] != (1, 1):
+        weights = torch.nn.functional.interpolate(weights, x.shape[-2:], mode="area")
+    return x * weights
 
 
 # --- for the nodes ---------------------------------------------------------------------------------------------------

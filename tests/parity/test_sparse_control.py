@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from animatediff_native.motion.container import ModelFile
+from animatediff_native.sampling import sparse_network
 from animatediff_native.sampling.sparse_network import SparseControlNet, load_sparse_network
-from animatediff_tests.formats import FORMATS, SMALL
+from animatediff_tests.formats import FORMATS, FULL, SMALL
 from animatediff_tests.parity.test_diffusers import PerFrame, adapter_key, distance
 from diffusers import SparseControlNetModel
 from safetensors.torch import save_file
@@ -230,3 +232,16 @@ def test_naive_reference(kind: str, tmp_path: Path) -> None:
     assert max(distance(a, b) for a, b in zip(ours, naive, strict=True)) < 1e-5
     exact = run(network.double(), {name: tensor.double() for name, tensor in given.items()})
     assert max(distance(a, b) for a, b in zip(exact, Naive(state)(**given), strict=True)) < 1e-12
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_full_size_files(kind: str, spelling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every key and shape of the public files, without their memory."""
+    public = FORMATS[SPELLINGS[spelling].format(kind)]
+    tensors = {key: torch.empty(shape, device="meta") for key, shape in public.shapes(FULL).items()}
+    monkeypatch.setattr(sparse_network, "open_file", lambda path: ModelFile(public.file, tensors, {}))
+    config, network = load_sparse_network(public.file)
+    assert (config.kind, config.motion.positions, config.text_width) == (kind, 32, 768)
+    assert network.motion.places().keys() == {1, 2, 4, 5, 7, 8, 10, 11}
+    assert sum(t.numel() for t in network.state_dict().values()) == (496_956_160 if kind == "rgb" else 498_028_064)
