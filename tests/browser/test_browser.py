@@ -133,6 +133,23 @@ def test_nodes_show_what_they_found_and_do_not_store_it(page: Any, pictures: Pat
     assert page.problems == []
 
 
+@pytest.mark.parametrize("name", ["long_clip", "sparsectrl_storyboard", "sparsectrl_controlnet"])
+def test_nothing_overlaps_after_a_run(page: Any, pictures: Path, name: str) -> None:
+    """Nodes grow when they show what they found, and pictures."""
+    graph = workflow(name)
+    for node in graph["nodes"]:
+        if node["type"] == "EmptyLatentImage":
+            node["widgets_values"][:2] = [64, 64]
+        elif node["type"] == "AnimateDiffSampler":
+            node["widgets_values"][2] = 1
+    opened(page, graph, name)
+    run(page)
+    page.wait_for_timeout(1_500)  # pictures load
+    page.screenshot(path=pictures / f"{name}_after_a_run.png")
+    assert overlaps(drawn(page)) == []
+    assert page.problems == []
+
+
 def test_help_of_a_node_opens(page: Any, pictures: Path) -> None:
     """From the button above a selected node. The front end asks for a page in the user's language first."""
     opened(page, workflow("text_to_video"), "text_to_video")
