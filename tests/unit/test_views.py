@@ -136,7 +136,7 @@ class LiveBytes(TorchDispatchMode):
 
 def working_bytes(frames: int, views: Views | None = None) -> int:
     """Bytes that a temporal block needs at most beside what it is given and what it returns."""
-    made, x = block(channels=64), clip(frames, channels=64, size=32)
+    made, x = block(channels=64), clip(frames, channels=64, size=16)
     with torch.no_grad(), LiveBytes() as live:
         out = made(x, frames, modulation=Modulation(), views=views)
     return live.peak - out.untyped_storage().nbytes()
