@@ -51,7 +51,8 @@ def windows_seconds(schedule: str, fuse: str) -> tuple[float, float, int]:
     from types import SimpleNamespace
 
     import torch
-    from animatediff_native.sampling.windows import ContextOptions, FrameWindows
+    from animatediff_native.sampling.context_options import ContextOptions
+    from animatediff_native.sampling.windows import FrameWindows
 
     logging.disable(logging.INFO)
     handler = FrameWindows(ContextOptions(LENGTH, 4, schedule, fuse))

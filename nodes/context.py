@@ -6,8 +6,9 @@ from typing import Any
 
 from comfy_api.latest import io, ui
 
+from ..sampling.context_options import FUSE_METHODS, SCHEDULES, ContextOptions
 from ..sampling.window_picture import draw, summary
-from ..sampling.windows import FUSE_METHODS, SCHEDULES, ContextOptions, with_windows
+from ..sampling.windows import with_windows
 from .types import CATEGORY
 from .types import ContextOptions as ContextOptionsSocket
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..sampling.sparse_control import PLACEMENTS, SparseSettings, apply_sparse_control
+from ..sampling.placement import PLACEMENTS, SparseSettings
+from ..sampling.sparse_control import apply_sparse_control
 from .types import CATEGORY, text
 
 

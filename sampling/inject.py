@@ -26,10 +26,11 @@ from ..motion.views import Views
 from .attention import host_attention
 from .beta_schedule import restore_beta_schedule, set_beta_schedule
 from .clip import follow_clip
+from .context_options import ContextOptions
 from .group_norm import SCOPES, pooled_norms
 from .patcher import MotionSettings, config_of, family_of, settings_of
 from .sparse_control import check_controls
-from .windows import HANDLER, VIEWS, ContextOptions, FrameWindows, set_windows, understood
+from .windows import HANDLER, VIEWS, FrameWindows, set_windows, understood
 
 KEY = "animatediff"
 LAYER_PATCH = "forward_timestep_embed_patch"

@@ -6,7 +6,6 @@ Works through the host's noise mask, one per frame, so with every sampler and in
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import torch
@@ -14,38 +13,10 @@ from comfy.sampler_helpers import prepare_mask
 from comfy.utils import common_upscale
 from torch import Tensor
 
+from .placement import parse_frames
+
 KEEP, NEAREST, BLEND = "keep", "nearest", "blend"
 FILLS = (BLEND, NEAREST, KEEP)
-_PLACE = re.compile(r"(-?\d+)|(\d+(?:\.\d+)?)%")
-
-
-def parse_frames(text: str, frames: int) -> list[int]:
-    """Frame numbers from ``"0, -1, 50%"``: from the start (0 is the first), from the end (-1 is the last), or part way.
-
-    Raises:
-        ValueError: something else, a frame outside the clip, or one named twice.
-    """
-    chosen: list[int] = []
-    for part in filter(None, re.split(r"[,\s]+", text)):
-        match = _PLACE.fullmatch(part)
-        if match is None:
-            raise ValueError(
-                f"frames needs numbers such as 0, -1 or 50%, separated by commas; got {part!r} in {text!r}."
-            )
-        number, percent = match.groups()
-        frame = int(number) if percent is None else round(float(percent) / 100 * (frames - 1))
-        if not -frames <= frame < frames:
-            raise ValueError(
-                f"Frame {part} is outside this clip of {frames} frames; they are 0 to {frames - 1}, or from the end -1 to "
-                f"-{frames}."
-            )
-        chosen.append(frame % frames)
-    if not chosen:
-        raise ValueError("frames names no frame. Write for example 0 for the first, or 0, -1 for the first and the last.")
-    twice = [frame for frame in chosen if chosen.count(frame) > 1]
-    if twice:
-        raise ValueError(f"frames names frame {twice[0]} twice: {text!r}.")
-    return chosen
 
 
 def _encoded(images: Tensor, vae: Any, like: Tensor) -> Tensor:

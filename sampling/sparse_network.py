@@ -15,7 +15,7 @@ import comfy.utils
 import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import TimestepEmbedSequential
 from comfy.ldm.modules.diffusionmodules.util import timestep_embedding
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..motion.checkpoint import check_complete
 from ..motion.config import HEADS
@@ -89,6 +89,17 @@ class SparseControlNet(comfy.cldm.cldm.ControlNet):
         return {"middle": [self.middle_block_out(h, emb, context)], "output": outputs}
 
 
+class _Bare:
+    """Torch's layers: the host's may not show their weights before they are loaded."""
+
+    Linear, Conv2d, GroupNorm, LayerNorm = nn.Linear, nn.Conv2d, nn.GroupNorm, nn.LayerNorm
+
+    @staticmethod
+    def conv_nd(dims: int, *args: Any, **kw: Any) -> nn.Module:
+        """The host's networks ask for convolutions this way."""
+        return nn.Conv2d(*args, **kw)
+
+
 def load_sparse_network(path: str | Path) -> tuple[SparseConfig, SparseControlNet]:
     """Load a SparseCtrl file of any spelling, strictly.
 
@@ -102,8 +113,9 @@ def load_sparse_network(path: str | Path) -> tuple[SparseConfig, SparseControlNe
     device = comfy.model_management.get_torch_device()
     dtype = comfy.model_management.unet_dtype(device, supported_dtypes=COMPUTE_DTYPES)
     network = SparseControlNet(config, comfy.ops.manual_cast, device="meta", dtype=dtype)
+    expected = SparseControlNet(config, _Bare, device="meta").state_dict()
     try:
-        check_complete(state, {key: tuple(t.shape) for key, t in network.state_dict().items()})
+        check_complete(state, {key: tuple(t.shape) for key, t in expected.items()})
     except ValueError as error:
         raise ValueError(f"{Path(path).name} {error}") from error
     comfy.model_management.archive_model_dtypes(network)

@@ -13,7 +13,8 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from .windows import ContextOptions, FrameWindows
+from .context_options import ContextOptions
+from .windows import FrameWindows
 
 WIDTH, HEIGHT = 960, 960
 """Pixels the bars fill at most; cells are never thinner than 2 and never larger than 24 by 14."""

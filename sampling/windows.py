@@ -8,7 +8,6 @@ views, and several settings one after another.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import comfy.context_windows as host
@@ -19,68 +18,19 @@ from comfy.utils import ProgressBar
 
 from ..motion.views import Views, views_over
 from .clip import follow_clip
+from .context_options import ContextOptions
 from .window_controls import ControlCuts
 
 KEY = "animatediff_windows"
 HANDLER = "context_handler"
 VIEWS = "animatediff_views"
 """Where ``inject`` finds the views of a step in ``transformer_options``."""
-SCHEDULES = list(host.CONTEXT_MAPPING)
-FUSE_METHODS = list(host.ContextFuseMethods.LIST_STATIC)
 MOVING = (host.ContextSchedules.UNIFORM_LOOPED, host.ContextSchedules.UNIFORM_STANDARD)
 """Schedules whose windows are others at every step."""
 HOST_WRAPPERS = (
     (WrappersMP.PREPARE_SAMPLING, "ContextWindows_prepare_sampling"),
     (WrappersMP.SAMPLER_SAMPLE, "ContextWindows_sampler_sample"),
 )
-
-
-@dataclass(frozen=True)
-class ContextOptions:
-    """Windows of ``length`` frames, neighbours sharing ``overlap``; most other fields are the host's choices.
-
-    ``views`` puts the windows inside the temporal attention. ``start_percent`` is where in the sampling run these
-    options take over from those in ``previous``.
-    """
-
-    length: int = 16
-    overlap: int = 4
-    schedule: str = host.ContextSchedules.STATIC_STANDARD
-    fuse: str = host.ContextFuseMethods.PYRAMID
-    freenoise: bool = True
-    views: bool = False
-    stride: int = 1
-    closed_loop: bool = False
-    start_percent: float = 0.0
-    previous: tuple[ContextOptions, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.length < 1 or self.overlap < 0:
-            raise ValueError(
-                f"context_length must be at least 1 and overlap at least 0; got {self.length}, {self.overlap}."
-            )
-        if self.overlap >= self.length:
-            raise ValueError(
-                f"context_overlap must be less than context_length, or windows never advance; got overlap "
-                f"{self.overlap} and length {self.length}. Use an overlap of about {self.length // 4}."
-            )
-
-    @property
-    def plan(self) -> tuple[ContextOptions, ...]:
-        """All options by the time they start. Raises ValueError unless one starts at 0, and each at a time of its own."""
-        plan = tuple(sorted((*self.previous, self), key=lambda options: options.start_percent))
-        starts = [options.start_percent for options in plan]
-        if starts[0] > 0:
-            raise ValueError(
-                f"The first Context Window Options start at {starts[0]:g}, so the steps before have none. Set "
-                "start_percent of one of them to 0."
-            )
-        if len(set(starts)) < len(starts):
-            raise ValueError(
-                f"Two Context Window Options start at the same time (start_percent {', '.join(f'{s:g}' for s in starts)}). "
-                "Give each its own."
-            )
-        return plan
 
 
 class FrameWindows(host.IndexListContextHandler):

@@ -14,8 +14,9 @@ import comfy.ops
 import comfy.t2i_adapter.adapter
 import pytest
 import torch
+from animatediff_native.sampling.context_options import FUSE_METHODS, SCHEDULES, ContextOptions
 from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.windows import FUSE_METHODS, SCHEDULES, ContextOptions, with_windows
+from animatediff_native.sampling.windows import with_windows
 from animatediff_tests.recorder import Recorder, controlled, frames_of, marks, prompts, record
 from animatediff_tests.tiny import CHANNELS, tiny_inpaint_model
 from torch import Tensor, nn

@@ -9,9 +9,9 @@ import pytest
 import torch
 from animatediff_native.demo import synthetic
 from animatediff_native.motion.config import Overrides
+from animatediff_native.sampling.context_options import ContextOptions
 from animatediff_native.sampling.inject import animate
 from animatediff_native.sampling.patcher import config_of, load_motion_module
-from animatediff_native.sampling.windows import ContextOptions
 from animatediff_tests.tiny import CHANNELS, motion_file, run_ksampler, tiny_sdxl_model
 from comfy_extras.nodes_model_advanced import LCM, ModelSamplingDiscrete
 

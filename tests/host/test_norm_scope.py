@@ -11,10 +11,10 @@ import pytest
 import torch
 from animatediff_native.demo import synthetic
 from animatediff_native.motion.config import ALL_UNET_NORMS, NORM_SCOPES, UNET_NORMS, Overrides
+from animatediff_native.sampling.context_options import ContextOptions
 from animatediff_native.sampling.group_norm import find_norms, pooled_norms
 from animatediff_native.sampling.inject import animate
 from animatediff_native.sampling.patcher import load_motion_module
-from animatediff_native.sampling.windows import ContextOptions
 from animatediff_tests.tiny import CHANNELS, conditioning, run_ksampler
 from torch import nn
 

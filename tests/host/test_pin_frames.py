@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import torch
 from animatediff_native.nodes.sample import PinFrames
+from animatediff_native.sampling.context_options import ContextOptions
 from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.pin_frames import FILLS, parse_frames, pin_frames
-from animatediff_native.sampling.windows import ContextOptions
+from animatediff_native.sampling.pin_frames import FILLS, pin_frames
+from animatediff_native.sampling.placement import parse_frames
 from animatediff_tests.tiny import conditioning
 from hypothesis import given
 from hypothesis import strategies as st

@@ -11,9 +11,10 @@ import pytest
 import torch
 from animatediff_native.nodes.context import ApplyContextWindows, ContextWindowOptions, PreviewContextWindows
 from animatediff_native.sampling.clip import contact_sheet
+from animatediff_native.sampling.context_options import ContextOptions
 from animatediff_native.sampling.inject import animate
 from animatediff_native.sampling.window_picture import bands, draw, summary
-from animatediff_native.sampling.windows import ContextOptions, FrameWindows, with_windows
+from animatediff_native.sampling.windows import FrameWindows, with_windows
 from animatediff_tests.recorder import prompts, record
 from animatediff_tests.tiny import run_ksampler
 from comfy.cli_args import LatentPreviewMethod, args

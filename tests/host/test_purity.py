@@ -7,8 +7,8 @@ import hashlib
 import comfy.model_management
 import pytest
 import torch
+from animatediff_native.sampling.context_options import ContextOptions
 from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.windows import ContextOptions
 from animatediff_tests.tiny import run_ksampler
 
 

@@ -23,8 +23,8 @@ import comfy.t2i_adapter.adapter
 import pytest
 import torch
 import torch.nn.functional as F
+from animatediff_native.sampling.context_options import ContextOptions
 from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.windows import ContextOptions
 from animatediff_tests.tiny import CHANNELS, conditioning
 from safetensors.torch import save_file
 from torch import Tensor, nn

@@ -7,9 +7,9 @@ import logging
 import pytest
 import torch
 from animatediff_native.motion.config import FAMILIES
+from animatediff_native.sampling.context_options import SCHEDULES, ContextOptions
 from animatediff_native.sampling.inject import animate
 from animatediff_native.sampling.patcher import load_motion_module, with_motion_lora, with_settings
-from animatediff_native.sampling.windows import SCHEDULES, ContextOptions
 from animatediff_tests.tiny import lora_file, motion_file, run_ksampler, tiny_sdxl_model
 
 

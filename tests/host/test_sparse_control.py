@@ -7,20 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import comfy.controlnet
+import comfy.memory_management
 import comfy.model_management
 import pytest
 import torch
 from animatediff_native.demo.tiny_sparse_control import sparse_control
 from animatediff_native.nodes.sparse_control import SparseCtrlApply
+from animatediff_native.sampling import sparse_network
+from animatediff_native.sampling.context_options import ContextOptions
 from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.sparse_control import (
-    SparseControl,
-    SparseSettings,
-    load_sparse_control,
-    placed,
-    timeline,
-)
-from animatediff_native.sampling.windows import ContextOptions
+from animatediff_native.sampling.placement import SparseSettings, placed, timeline
+from animatediff_native.sampling.sparse_control import SparseControl, load_sparse_control
 from animatediff_tests.recorder import controlled
 from animatediff_tests.tiny import conditioning, run_ksampler
 from comfy_extras.nodes_context_windows import ContextWindowsManualNode
@@ -294,6 +291,18 @@ def test_the_host_manages_its_memory(model, other_motion, controls) -> None:
     managed = [loaded.model for loaded in comfy.model_management.current_loaded_models]
     assert not any(patcher is control.control_model_wrapped for patcher in managed)
     assert torch.isfinite(clip(animate(model, other_motion), conds)).all()
+
+
+def test_loading_where_the_host_builds_layers_without_weights(controls, tmp_path: Path, monkeypatch) -> None:
+    """As under its dynamic VRAM: linear layers have no weights before they are loaded."""
+    save_file(sparse_control("scribble"), tmp_path / "scribble.safetensors")
+    file = sparse_network.open_file(tmp_path / "scribble.safetensors")
+    monkeypatch.setattr(sparse_network, "open_file", lambda _: file)
+    monkeypatch.setattr(comfy.memory_management, "aimdo_enabled", True)
+    control = load_sparse_control(tmp_path / "scribble.safetensors")
+    wanted = controls["scribble"].control_model.state_dict()
+    got = control.control_model.state_dict()
+    assert got.keys() == wanted.keys() and all(torch.equal(got[key], wanted[key]) for key in got)
 
 
 # --- bad input -------------------------------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ import comfy.lora
 import comfy.samplers
 import pytest
 import torch
+from animatediff_native.sampling.context_options import ContextOptions
 from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.windows import ContextOptions
 from animatediff_tests.tiny import conditioning, run_ksampler
 from comfy_extras import nodes_custom_sampler, nodes_freelunch, nodes_model_advanced, nodes_perpneg
 

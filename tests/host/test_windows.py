@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 from animatediff_native.sampling import window_controls
+from animatediff_native.sampling.context_options import FUSE_METHODS, SCHEDULES, ContextOptions
 from animatediff_native.sampling.inject import animate
 from animatediff_native.sampling.window_controls import ControlCuts
-from animatediff_native.sampling.windows import FUSE_METHODS, SCHEDULES, ContextOptions, FrameWindows, repaired
+from animatediff_native.sampling.windows import FrameWindows, repaired
 from animatediff_tests.recorder import OTHER, Run, controlled, marks, prompts, record
 from animatediff_tests.tiny import run_ksampler, tiny_inpaint_model
 from hypothesis import given, settings

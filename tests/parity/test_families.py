@@ -14,9 +14,9 @@ import pytest
 import torch
 from animatediff_native.demo import synthetic
 from animatediff_native.motion.config import Overrides
+from animatediff_native.sampling.context_options import ContextOptions
 from animatediff_native.sampling.inject import animate
 from animatediff_native.sampling.patcher import config_of, load_motion_module
-from animatediff_native.sampling.windows import ContextOptions
 from animatediff_tests.parity.test_reference import distance, hooked
 from animatediff_tests.tiny import run_ksampler, tiny_model, tiny_sdxl_model
 from torch import Tensor, nn
