@@ -5,6 +5,7 @@ from comfy_api.latest import ComfyExtension, io
 from .apply import ApplyMotionModule, MotionSettings
 from .context import ApplyContextWindows, ContextWindowOptions, PreviewContextWindows
 from .load import ApplyDomainAdapter, ApplyMotionLoRA, LoadMotionModule, LoadSparseCtrl, register_model_folders
+from .noise import ApplyFrameNoise, ApplyFreeInit
 from .sample import AnimateDiffSampler, PinFrames
 from .sparse_control import SparseCtrlApply
 
@@ -17,6 +18,8 @@ NODES: list[type[io.ComfyNode]] = [
     ContextWindowOptions,
     ApplyContextWindows,
     PreviewContextWindows,
+    ApplyFrameNoise,
+    ApplyFreeInit,
     PinFrames,
     LoadSparseCtrl,
     SparseCtrlApply,

@@ -19,6 +19,7 @@ from comfy.utils import ProgressBar
 from ..motion.views import Views, views_over
 from .clip import follow_clip
 from .context_options import ContextOptions
+from .noise import ITERATION
 from .window_controls import ControlCuts
 
 KEY = "animatediff_windows"
@@ -243,8 +244,10 @@ def publish_window(
         "context_length": len(window.index_list),
         "sub_idxs": list(window.index_list),
     }
+    iteration, iterations = options.get(ITERATION, (0, 1))
     steps, windows = len(options["sample_sigmas"]) - 1, len(handler._windows[1])
-    ProgressBar(steps * windows).update_absolute(handler._step * windows + idx)
+    done = (iteration * steps + handler._step) * windows + idx
+    ProgressBar(iterations * steps * windows).update_absolute(done)
 
 
 # --- on a MODEL ------------------------------------------------------------------------------------------------------

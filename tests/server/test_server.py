@@ -22,6 +22,8 @@ NODES = {
     "ContextWindowOptions",
     "ApplyContextWindows",
     "PreviewContextWindows",
+    "ApplyFrameNoise",
+    "ApplyFreeInit",
     "PinFrames",
     "LoadSparseCtrl",
     "SparseCtrlApply",
