@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from dataclasses import dataclass, replace
@@ -132,8 +133,9 @@ def _with_step_noise(sampler: Any, like: Tensor, sigmas: Tensor, seed: int, opti
     if "noise_sampler" not in inspect.signature(function).parameters:
         return sampler
     brownian = any(mark in function.__name__ for mark in _BROWNIAN)
-    extra = {"noise_sampler": _step_noise(like, sigmas, seed, options, brownian), **sampler.extra_options}
-    return comfy.samplers.KSAMPLER(function, extra, sampler.inpaint_options)
+    ours = copy.copy(sampler)  # keeps what a pack's own kind of sampler adds
+    ours.extra_options = {"noise_sampler": _step_noise(like, sigmas, seed, options, brownian), **sampler.extra_options}
+    return ours
 
 
 # --- FreeInit --------------------------------------------------------------------------------------------------------
