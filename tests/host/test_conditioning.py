@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import comfy.cldm.cldm
+import comfy.context_windows as host_windows
 import comfy.controlnet
 import comfy.hooks
 import comfy.model_patcher
@@ -187,6 +188,24 @@ def test_gligen_is_asked_for_the_frames_of_a_window(model) -> None:
     positive = [[text()[0][0], {"gligen": ("position", boxes, [(noise(1, 64), 2, 2, 0, 0)])}]]
     clip(with_windows(model, options()), positive, steps=1)
     assert shapes == [((16, 4, SIZE, SIZE), 1)] * 6, "three windows, both conds"
+
+
+def test_nothing_is_computed_twice(model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over four steps of three windows: conds are cut and weights made once per window, hints go through a T2I-Adapter once."""
+    cuts, adapter = [], t2i_adapter(model)
+    cut, run_adapter = host_windows.IndexListContextHandler.get_resized_cond, adapter.t2i_model.forward
+    monkeypatch.setattr(
+        host_windows.IndexListContextHandler, "get_resized_cond", lambda *args: cuts.append(tuple(args[3].index_list)) or cut(*args)
+    )
+    encoded: list[int] = []
+    monkeypatch.setattr(adapter.t2i_model, "forward", lambda hints: encoded.append(len(hints)) or run_adapter(hints))
+    weighed: list[Any] = []
+    weigh = host_windows.FUSE_MAPPING["pyramid"]
+    monkeypatch.setitem(host_windows.FUSE_MAPPING, "pyramid", lambda length, **kw: weighed.append(kw["idxs"]) or weigh(length, **kw))
+    clip(with_windows(model, options()), with_control(text(FRAMES), adapter, FRAMES), steps=4)
+    assert sorted(cuts) == sorted([tuple(range(s, s + 16)) for s in (0, 12, 24)] * 2), "positive and negative"
+    assert encoded == [16, 16, 8]
+    assert len(weighed) == 3
 
 
 def test_the_kind_of_a_union_control_goes_along(model) -> None:
