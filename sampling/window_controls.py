@@ -16,6 +16,8 @@ from comfy.utils import common_upscale
 from torch import Tensor
 
 Indices = tuple[int, ...]
+Size = tuple[int, ...]
+"""Height and width of the latents that a control is prepared for."""
 ENCODE_AT_ONCE = 16
 """Hints per run of a T2I-Adapter: as many as a window usually holds."""
 
@@ -140,8 +142,8 @@ class ControlCuts:
     """Controls cut to windows: one object per control and window, since the host batches conds only if they share it."""
 
     def __init__(self) -> None:
-        self._whole: dict[int, tuple[Any, Any]] = {}  # by id; the control is kept so that its id stays taken
-        self._cuts: dict[tuple[Indices, int], Any] = {}
+        self._whole: dict[tuple[int, Size], tuple[Any, Any]] = {}  # the control is kept so that its id stays taken
+        self._cuts: dict[tuple[Indices, int, Size], Any] = {}
 
     def keep_only(self, windows: Iterable[Indices]) -> None:
         """Drop what belongs to windows that are not used any more, as with schedules that move per step."""
@@ -161,7 +163,7 @@ class ControlCuts:
         check_cuttable(control)
         if knows_its_frames(control) and control.previous_controlnet is None:
             return control
-        key = (indices, id(control))
+        key = (indices, id(control), tuple(x.shape[-2:]))
         if key not in self._cuts:
             self._cuts[key] = self._make(control, indices, x)
         return self._cuts[key]
@@ -184,7 +186,8 @@ class ControlCuts:
 
     def _prepared(self, control: Any, x: Tensor) -> Any:
         """What is the same for all windows."""
-        if id(control) not in self._whole:
+        key = (id(control), tuple(x.shape[-2:]))
+        if key not in self._whole:
             adapter = isinstance(control, comfy.controlnet.T2IAdapter)
-            self._whole[id(control)] = (WholeAdapter(control) if adapter else _scaled_once(control, x), control)
-        return self._whole[id(control)][0]
+            self._whole[key] = (WholeAdapter(control) if adapter else _scaled_once(control, x), control)
+        return self._whole[key][0]
