@@ -45,6 +45,11 @@ def _blocks(level: nn.Module) -> list[TemporalBlock]:
     return [block for block in level.modules() if isinstance(block, TemporalBlock)]
 
 
+def down_levels(config: MotionConfig, operations: Any, **kw: Any) -> nn.ModuleList:
+    """The temporal blocks of the way down."""
+    return nn.ModuleList(Level(DOWN_BLOCKS_PER_LEVEL, c, config, operations, **kw) for c in config.down_channels)
+
+
 def down_places(levels: nn.ModuleList) -> dict[Place, TemporalBlock]:
     """Which temporal block runs where going down. A level is followed by one downsampling block, except the last."""
     return {
@@ -67,9 +72,7 @@ class MotionModel(nn.Module):
         super().__init__()
         self.config = config
         kw = {"device": device, "dtype": dtype}
-        self.down_blocks = nn.ModuleList(
-            Level(DOWN_BLOCKS_PER_LEVEL, c, config, operations, **kw) for c in config.down_channels
-        )
+        self.down_blocks = down_levels(config, operations, **kw)
         if config.has_mid:
             self.mid_block = Level(1, config.down_channels[-1], config, operations, **kw)
         self.up_blocks = nn.ModuleList(

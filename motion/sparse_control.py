@@ -18,7 +18,7 @@ from .checkpoint import complete_tables, original_keys
 from .config import HEADS, MotionConfig
 from .container import ModelFile
 from .describe import PREFIXES, describe, table_rows
-from .model import DOWN_BLOCKS_PER_LEVEL, Level, down_places
+from .model import down_levels, down_places
 from .module import TemporalBlock
 
 RGB, SCRIBBLE = "rgb", "scribble"
@@ -52,10 +52,7 @@ class SparseMotion(nn.Module):
 
     def __init__(self, config: MotionConfig, operations: Any = nn, device: Any = None, dtype: Any = None) -> None:
         super().__init__()
-        kw = {"device": device, "dtype": dtype}
-        self.down_blocks = nn.ModuleList(
-            Level(DOWN_BLOCKS_PER_LEVEL, c, config, operations, **kw) for c in config.down_channels
-        )
+        self.down_blocks = down_levels(config, operations, device=device, dtype=dtype)
 
     def places(self) -> dict[int, TemporalBlock]:
         """Which temporal block runs after which input block."""

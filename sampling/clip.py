@@ -16,7 +16,7 @@ from comfy.patcher_extension import WrappersMP
 from comfy.utils import ProgressBar, repeat_to_batch_size
 from torch import Tensor
 
-from .window_controls import knows_its_frames
+from .window_controls import chain, knows_its_frames
 
 KEY = "animatediff_clip"
 PREVIEW_SIDE = 2
@@ -79,12 +79,10 @@ def fit_to_clip(conds: dict[str, list[dict[str, Any]]], frames: int) -> None:
 
 def _other_counts(cond: dict[str, Any]) -> Iterator[tuple[str, int]]:
     """Counts of what the host or the windows repeat by themselves: control hints and images of inpaint models."""
-    control = cond.get("control")
-    while control is not None:
+    for control in chain(cond.get("control")):
         hint = control.cond_hint_original
         if isinstance(hint, Tensor) and not knows_its_frames(control):
             yield f"hints of {type(control).__name__}", hint.shape[0]
-        control = control.previous_controlnet
     for key in ("concat_latent_image", "concat_mask"):
         if isinstance(cond.get(key), Tensor):
             yield key, cond[key].shape[0]

@@ -99,13 +99,15 @@ class StepNoise:
 
 def mixed(own: Tensor, common: Tensor, shared: float) -> Tensor:
     """Noise of variance 1 of which ``shared`` is common."""
-    return own if shared == 0 else shared**0.5 * common + (1 - shared) ** 0.5 * own
+    return shared**0.5 * common + (1 - shared) ** 0.5 * own
 
 
 def initial_noise(like: Tensor, seed: int, options: FrameNoise) -> Tensor:
     """``(F, C, H, W)`` for the start of a run; the first frames are the same whatever F is."""
     seeds = frame_seeds(seed, like.shape[0], options)
-    noise = mixed(StepNoise(like, seeds)(), StepNoise(like, [seed] * len(seeds))(), options.shared)
+    noise = StepNoise(like, seeds)()
+    if options.shared:
+        noise = mixed(noise, StepNoise(like, [seed] * len(seeds))(), options.shared)
     if options.kind == FREENOISE:
         comfy.context_windows.apply_freenoise(noise, 0, options.length, options.overlap, seed)
     return noise
@@ -113,15 +115,16 @@ def initial_noise(like: Tensor, seed: int, options: FrameNoise) -> Tensor:
 
 def _step_noise(like: Tensor, sigmas: Tensor, seed: int, options: FrameNoise, brownian: bool) -> Any:
     seeds = [s + 1 for s in frame_seeds(seed, like.shape[0], options)]  # not the noise of the start again
-    common = [seed + 1] * len(seeds)
-    if brownian:
-        ends = (sigmas[sigmas > 0].min(), sigmas.max())
-        sources = [BrownianTreeNoiseSampler(like, *ends, seed=given, cpu=True) for given in (seeds, common)]
-    else:
-        sources = [StepNoise(like, given) for given in (seeds, common)]
-    own, shared = sources
+
+    def source(given: list[int]) -> Any:
+        if not brownian:
+            return StepNoise(like, given)
+        return BrownianTreeNoiseSampler(like, sigmas[sigmas > 0].min(), sigmas.max(), seed=given, cpu=True)
+
+    own = source(seeds)
     if options.shared == 0:
         return own
+    shared = source([seed + 1] * len(seeds))
     return lambda sigma, sigma_next: mixed(own(sigma, sigma_next), shared(sigma, sigma_next), options.shared)
 
 
@@ -143,12 +146,11 @@ def _with_step_noise(sampler: Any, like: Tensor, sigmas: Tensor, seed: int, opti
 
 def low_pass(shape: tuple[int, int, int], options: FreeInit) -> Tensor:
     """The filter over frequencies ``(F, H, W)``, zero frequency in the middle; 1 keeps, 0 drops."""
-    axes = [2 * torch.arange(size) / size - 1 for size in shape]
-    temporal = options.spatial / options.temporal if options.temporal > 0 else float("inf")
-    t = torch.where(axes[0] == 0, torch.zeros(()), axes[0] * temporal)[:, None, None]
-    square = t**2 + axes[1][:, None] ** 2 + axes[2] ** 2
     if options.spatial == 0 or options.temporal == 0:
         return torch.zeros(shape)
+    t, y, x = (2 * torch.arange(size) / size - 1 for size in shape)
+    t = t * (options.spatial / options.temporal)
+    square = t[:, None, None] ** 2 + y[:, None] ** 2 + x**2
     end = options.spatial**2
     if options.filter == "gaussian":
         return torch.exp(-square / (2 * end))
@@ -210,7 +212,7 @@ def _around_run(
         device = guider.model_patcher.load_device
         sampler = _with_step_noise(sampler, noise.to(device), sigmas, start, options.frames)
     free_init = options.free_init or FreeInit(iterations=1)
-    shape = (noise.shape[0], noise.shape[-2], noise.shape[-1])
+    filter_ = low_pass((noise.shape[0], noise.shape[-2], noise.shape[-1]), free_init)
     given = noise
     for iteration in range(free_init.iterations):
         guider.model_options.setdefault("transformer_options", {})[ITERATION] = (iteration, free_init.iterations)
@@ -218,7 +220,7 @@ def _around_run(
         out = executor(noise, latent_image, sampler, sigmas, denoise_mask, told, disable_pbar, seed, **kw)
         if iteration + 1 < free_init.iterations:
             parts = _next_noise(guider, out, latent_image, given, sigmas, start + iteration + 1, options.frames)
-            noise = reinitialized(*parts, low_pass(shape, free_init))
+            noise = reinitialized(*parts, filter_)
     return out
 
 
@@ -233,5 +235,4 @@ def _next_noise(
     highest = float(patcher.get_model_object("model_sampling").sigma_max)
     whole = sigma > highest or math.isclose(sigma, highest, rel_tol=1e-5)  # the host scales a whole run like this
     noisy = (clean + sigma * first - start) / ((1 + sigma**2) ** 0.5 if whole else sigma)
-    fresh = StepNoise(first, frame_seeds(seed, first.shape[0], frames or FrameNoise()))()
-    return noisy, fresh if frames is None else initial_noise(first, seed, frames)
+    return noisy, initial_noise(first, seed, frames or FrameNoise())

@@ -1,7 +1,7 @@
 """SparseCtrl as a control of the host: images pin some frames of a clip, the others follow.
 
 ``SparseControl`` travels on a CONTROL_NET socket, works in the host's Apply ControlNet, beside other controls and in context
-windows, ours or the host's. It is loaded by ``nodes.sparse_control``, and set up by ``apply_sparse_control``.
+windows, ours or the host's. It is loaded by ``nodes.load``, and set up by ``apply_sparse_control``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import nodes as host_nodes
 from ..motion.sparse_control import RGB, SCRIBBLE, SparseConfig
 from .placement import SparseSettings, placed, timeline
 from .sparse_network import load_sparse_network
+from .window_controls import acts_at, chain
 from .windows import VIEWS
 
 RECOMMENDED = "v3"
@@ -101,12 +102,10 @@ class SparseControl(comfy.controlnet.ControlNet):
         indices, full = frames_of_call(transformer_options, frames)
         views = transformer_options.get(VIEWS)
         self._check_length(frames if views is None else views.windows.shape[1])
-        start, end = self.timestep_range or (float("inf"), float("-inf"))
-        if not (t[0] > start or t[0] < end):
+        if acts_at(self, t):
             images: Any = self.cond_hint_original
             places = placed(self.settings, images.shape[0], full)
-            hint = self._hint(places, indices, x_noisy).repeat(batched_number, 1, 1, 1)
-            self.cond_hint = hint.to(x_noisy.device, self.manual_cast_dtype)
+            self.cond_hint = self._hint(places, indices, x_noisy).repeat(batched_number, 1, 1, 1)
             self._weights = self._frame_weights(places, indices, batched_number)
         self.extra_args = {**self.extra_args, "frames": frames, "views": views}
         return super().get_control(x_noisy, t, cond, batched_number, transformer_options)
@@ -138,7 +137,9 @@ class SparseControl(comfy.controlnet.ControlNet):
     def _hint(self, places: dict[int, int], indices: list[int], x: Tensor) -> Tensor:
         """``(frames, C + 1, H, W)``: the images of these frames, and 1 in the last channel where there is one."""
         images = self._prepared(x)
-        hint = images.new_zeros(len(indices), images.shape[1] + 1, *images.shape[2:])
+        # Filled where it is used, so that only the images travel, not the empty frames.
+        kw = {"device": x.device, "dtype": self.manual_cast_dtype}
+        hint = torch.zeros(len(indices), images.shape[1] + 1, *images.shape[2:], **kw)
         local = {position: places[frame] for position, frame in enumerate(indices) if frame in places}
         if not local and self.settings.nearest:
             frame, position = min(
@@ -235,10 +236,7 @@ def apply_sparse_control(
 
 def _chain(conds: dict[str, list[dict[str, Any]]]) -> Iterable[Any]:
     for cond in (cond for group in conds.values() for cond in group):
-        control = cond.get("control")
-        while control is not None:
-            yield control
-            control = control.previous_controlnet
+        yield from chain(cond.get("control"))
 
 
 def check_controls(conds: dict[str, list[dict[str, Any]]], families: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ hints of the first frames.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import comfy.controlnet
@@ -25,6 +25,19 @@ ENCODE_AT_ONCE = 16
 def knows_its_frames(control: Any) -> bool:
     """Whether a control reads ``ad_params`` or ``context_window`` and cuts itself (Advanced-ControlNet, SparseCtrl)."""
     return hasattr(control, "sub_idxs") or getattr(control, "handles_context_windows", False)
+
+
+def chain(control: Any) -> Iterator[Any]:
+    """A control and those it is chained to."""
+    while control is not None:
+        yield control
+        control = control.previous_controlnet
+
+
+def acts_at(control: Any, t: Tensor) -> bool:
+    """Whether a model call at ``t`` lies in the control's step range; before a run it has none, and always acts."""
+    start, end = control.timestep_range or (float("inf"), float("-inf"))
+    return not bool(t[0] > start or t[0] < end)
 
 
 def check_cuttable(control: Any) -> None:
@@ -117,8 +130,7 @@ class WholeAdapter:
 
     def features(self, x: Tensor, t: Tensor, cond: Any, options: Any) -> dict[str, list[Tensor | None]] | None:
         """Per UNet block what is added for each hint, strength included; None outside the control's step range."""
-        start, end = self.control.timestep_range or (float("inf"), float("-inf"))
-        if t[0] > start or t[0] < end:
+        if not acts_at(self.control, t):
             return None
         if self._features is None:
             self._features = self._run(x, t, cond, options)

@@ -180,8 +180,8 @@ class WindowPlan(FrameWindows):
     """Several options, one after another over the steps. To the host it looks like the first of them."""
 
     def __init__(self, plan: tuple[ContextOptions, ...]) -> None:
-        super().__init__(plan[0])
         self.parts = [(options.start_percent, FrameWindows(options)) for options in plan]
+        super().__init__(plan[0])
 
     def at(self, model: Any, timestep: torch.Tensor) -> FrameWindows:
         """The handler whose time has come."""
@@ -204,7 +204,7 @@ class WindowPlan(FrameWindows):
 
     def forget(self, _: ModelPatcher | None = None) -> None:
         super().forget()
-        for _, handler in getattr(self, "parts", ()):
+        for _start, handler in self.parts:
             handler.forget()
 
 
