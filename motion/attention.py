@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import HEADS
+from .low_rank import Changes
 
 Attention = Callable[[Tensor, Tensor, Tensor, int], Tensor]
 """``attention(q, k, v, heads)``: q, k, v as ``(B, heads, F, d)`` -> ``(B, F, heads * d)``."""
@@ -64,20 +65,23 @@ class TemporalAttention(nn.Module):
         self.to_v = operations.Linear(channels, channels, bias=False, **kw)
         self.to_out = nn.ModuleList([operations.Linear(channels, channels, **kw)])  # a list: files say `to_out.0`
 
-    def forward(self, tokens: Tensor, attention: Attention, scale: Tensor | None = None) -> Tensor:
+    def forward(
+        self, tokens: Tensor, attention: Attention, scale: Tensor | None = None, changes: Changes = Changes()
+    ) -> Tensor:
         """Attend along F in ``(B, F, P, C)``, P pixels at a time.
 
         The heads of all pixels are handed over as heads of one batch entry, ``(B, P * 8, F, d)``: a view, so
         nothing is copied to bring frames together.
 
         Args:
-            scale: multiplies the keys, and with them the attention logits; 1 when None.
+            scale: multiplies the keys, and with them the attention logits; a scalar or one per key, 1 when None.
+            changes: motion LoRAs that are not merged.
         """
         b, frames, pixels, channels = tokens.shape
         heads = pixels * HEADS
         tokens = self.pos_encoder(tokens)
-        q, k, v = self.to_q(tokens), self.to_k(tokens), self.to_v(tokens)
+        q, k, v = (changes.apply(layer, tokens) for layer in (self.to_q, self.to_k, self.to_v))
         if scale is not None:
             k = k * scale.to(k.dtype)
         q, k, v = (t.view(b, frames, heads, channels // HEADS).transpose(1, 2) for t in (q, k, v))
-        return self.to_out[0](attention(q, k, v, heads).view(b, frames, pixels, channels))
+        return changes.apply(self.to_out[0], attention(q, k, v, heads).view(b, frames, pixels, channels))

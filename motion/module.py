@@ -6,7 +6,7 @@ Source: Guo et al. 2023, arXiv 2307.04725, section 4.2 and its released code.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from .attention import Attention, TemporalAttention, scaled_dot_product_attention
 from .config import HEADS, MOTION_NORM, MotionConfig
+from .low_rank import Changes, LowRank, of_pixels, of_windows, per_token
 from .views import Views
 
 TOKENS_PER_CHANNEL = 6
@@ -25,14 +26,37 @@ MAX_ATTENTION_ROWS = 32768
 
 
 class Modulation(NamedTuple):
-    """How strongly a temporal block acts. Scalar tensors, so that a compiled graph does not freeze them.
+    """How strongly a temporal block acts: scalars, or ``(F, 1, 1, 1)`` or ``(F, 1, H, W)`` by frame and place.
 
-    ``influence`` multiplies what the block adds to its input; ``attention_scale`` multiplies the attention keys.
-    None means 1, as trained.
+    Always tensors, so that a compiled graph does not freeze them. ``influence`` multiplies what the block adds to its input;
+    ``attention_scale`` multiplies the attention keys. None means 1, as trained. ``loras`` are the layers that motion LoRAs
+    change without being merged, ``lora_strengths`` how strongly.
     """
 
     influence: Tensor | None = None
     attention_scale: Tensor | None = None
+    loras: tuple[Mapping[nn.Module, LowRank], ...] = ()
+    lora_strengths: tuple[Tensor, ...] = ()
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Modulation:
+        influence, scale = (None if value is None else change(value) for value in (self.influence, self.attention_scale))
+        return Modulation(influence, scale, self.loras, tuple(change(strength) for strength in self.lora_strengths))
+
+    def on(self, size: tuple[int, int]) -> Modulation:
+        """The same for the tokens of a block of ``size``: scalars, ``(F, P, 1)`` or ``(F, 1, 1)``."""
+        return self._each(lambda value: per_token(value, size))
+
+    def of(self, pixels: slice) -> Modulation:
+        """The part of ``on`` that belongs to some pixels."""
+        return self._each(lambda value: of_pixels(value, pixels))
+
+    def in_views(self, views: Views, batch: int) -> Modulation:
+        """What ``of`` gave, for the tokens of windows in place of those of a clip."""
+        return self._each(lambda value: of_windows(value, views.windows, batch))
+
+    @property
+    def changes(self) -> Changes:
+        return Changes(self.loras, self.lora_strengths)
 
 
 def tile_pixels(tokens_per_pixel: int, channels: int, device: torch.device) -> int:
@@ -52,8 +76,8 @@ class GEGLU(nn.Module):
         super().__init__()
         self.proj = operations.Linear(channels, 2 * width, device=device, dtype=dtype)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        value, gate = self.proj(tokens).chunk(2, dim=-1)
+    def forward(self, tokens: Tensor, changes: Changes = Changes()) -> Tensor:
+        value, gate = changes.apply(self.proj, tokens).chunk(2, dim=-1)
         return value * nn.functional.gelu(gate)
 
 
@@ -64,10 +88,10 @@ class FeedForward(nn.Module):
         super().__init__()
         width = 4 * channels
         gate = GEGLU(channels, width, operations, device, dtype)
-        self.net = nn.Sequential(gate, nn.Identity(), operations.Linear(width, channels, device=device, dtype=dtype))
+        self.net = nn.ModuleList([gate, nn.Identity(), operations.Linear(width, channels, device=device, dtype=dtype)])
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        return self.net(tokens)
+    def forward(self, tokens: Tensor, changes: Changes = Changes()) -> Tensor:
+        return changes.apply(self.net[2], self.net[0](tokens, changes))
 
 
 class TemporalTransformerBlock(nn.Module):
@@ -85,19 +109,21 @@ class TemporalTransformerBlock(nn.Module):
         self.ff = FeedForward(channels, operations, **kw)
         self.ff_norm = operations.LayerNorm(channels, **kw)
 
-    def attend(self, tokens: Tensor, attention: Attention, scale: Tensor | None) -> Tensor:
+    def attend(self, tokens: Tensor, attention: Attention, modulation: Modulation) -> Tensor:
         """The part that mixes frames: ``(B, F, P, C)`` -> the same shape."""
+        scale, changes = modulation.attention_scale, modulation.changes
         for norm, block in zip(self.norms, self.attention_blocks, strict=True):
-            tokens = tokens + block(norm(tokens), attention, scale)
+            tokens = tokens + block(norm(tokens), attention, scale, changes)
         return tokens
 
-    def forward(self, tokens: Tensor, attention: Attention, scale: Tensor | None, views: Views | None) -> Tensor:
+    def forward(self, tokens: Tensor, attention: Attention, modulation: Modulation, views: Views | None) -> Tensor:
         """``(B, F, P, C)`` -> the same shape; with ``views``, attention sees the frames of one window at a time."""
         if views is None:
-            tokens = self.attend(tokens, attention, scale)
+            tokens = self.attend(tokens, attention, modulation)
         else:
-            tokens = views.fuse(tokens, lambda window: self.attend(window, attention, scale))
-        return tokens + self.ff(self.ff_norm(tokens))
+            inside = modulation.in_views(views, tokens.shape[0])
+            tokens = views.fuse(tokens, lambda windows: self.attend(windows, attention, inside))
+        return tokens + self.ff(self.ff_norm(tokens), modulation.changes)
 
 
 class TemporalTransformer(nn.Module):
@@ -116,12 +142,16 @@ class TemporalTransformer(nn.Module):
         self.proj_out = operations.Linear(channels, channels, **kw)
 
     def tile(
-        self, hidden: Tensor, frames: int, attention: Attention, scale: Tensor | None, views: Views | None
+        self, hidden: Tensor, frames: int, attention: Attention, modulation: Modulation, views: Views | None
     ) -> Tensor:
-        """Normed pixels ``(B·F, C, P)`` -> what they add, in the same shape."""
-        tokens = self.proj_in(hidden.transpose(1, 2)).unflatten(0, (-1, frames))
-        tokens = self.transformer_blocks[0](tokens, attention, scale, views)
-        return self.proj_out(tokens).flatten(0, 1).transpose(1, 2)
+        """Normed pixels ``(B·F, C, P)`` -> what they add, in the same shape. ``modulation`` is that of these pixels."""
+        tokens = hidden.transpose(1, 2).unflatten(0, (-1, frames))
+        tokens = modulation.changes.apply(self.proj_in, tokens)
+        tokens = self.transformer_blocks[0](tokens, attention, modulation, views)
+        tokens = modulation.changes.apply(self.proj_out, tokens)
+        if modulation.influence is not None:
+            tokens = tokens * modulation.influence.to(tokens.dtype)
+        return tokens.flatten(0, 1).transpose(1, 2)
 
 
 def pooled(norm: Callable[[Tensor], Tensor], x: Tensor, frames: int) -> Tensor:
@@ -166,6 +196,7 @@ class TemporalBlock(nn.Module):
             ``x`` plus the motion, same shape.
         """
         transformer = self.temporal_transformer
+        modulation = modulation.on((x.shape[2], x.shape[3]))
         # The norm's output is ours alone: each tile is read from it, then overwritten with its result.
         normed = pooled(transformer.norm, x, frames) if self.pooled_norm else transformer.norm(x)
         hidden = normed.flatten(2)
@@ -175,8 +206,6 @@ class TemporalBlock(nn.Module):
         step = tile_pixels(tokens_per_pixel, self.channels, x.device)
         for start in range(0, hidden.shape[2], step):
             pixels = slice(start, start + step)
-            motion = transformer.tile(hidden[:, :, pixels], frames, attention, modulation.attention_scale, views)
-            if modulation.influence is not None:
-                motion = motion * modulation.influence.to(motion.dtype)
+            motion = transformer.tile(hidden[:, :, pixels], frames, attention, modulation.of(pixels), views)
             out[:, :, pixels] = source[:, :, pixels] + motion
         return out.unflatten(2, x.shape[2:])

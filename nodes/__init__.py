@@ -7,6 +7,7 @@ from .context import ApplyContextWindows, ContextWindowOptions, PreviewContextWi
 from .load import ApplyDomainAdapter, ApplyMotionLoRA, LoadMotionModule, LoadSparseCtrl, register_model_folders
 from .noise import ApplyFrameNoise, ApplyFreeInit
 from .sample import AnimateDiffSampler, PinFrames
+from .schedule import ApplyCFGCurve, ApplyControlCurve, PromptTravel, ValueCurve
 from .sparse_control import SparseCtrlApply
 
 NODES: list[type[io.ComfyNode]] = [
@@ -18,6 +19,10 @@ NODES: list[type[io.ComfyNode]] = [
     ContextWindowOptions,
     ApplyContextWindows,
     PreviewContextWindows,
+    PromptTravel,
+    ValueCurve,
+    ApplyCFGCurve,
+    ApplyControlCurve,
     ApplyFrameNoise,
     ApplyFreeInit,
     PinFrames,

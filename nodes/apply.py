@@ -6,9 +6,10 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ..sampling.curve import as_strength
 from ..sampling.inject import animate
 from ..sampling.patcher import with_settings
-from .types import CATEGORY, ContextOptions, MotionModule
+from .types import CATEGORY, ContextOptions, MotionModule, strength_input
 
 
 class MotionSettings(io.ComfyNode):
@@ -27,21 +28,19 @@ class MotionSettings(io.ComfyNode):
                 MotionModule.Input(
                     "motion_module", tooltip="The motion module to set up; the original stays as it is."
                 ),
-                io.Float.Input(
+                strength_input(
                     "influence",
-                    default=1.0,
-                    min=0.0,
-                    max=10.0,
-                    step=0.01,
-                    tooltip="Multiplies what the module adds to the image model: 1.0 as trained, 0.0 off. Range 0 to 10.",
+                    1.0,
+                    0.0,
+                    10.0,
+                    "Multiplies what the module adds to the image model: 1.0 as trained, 0.0 off. A number or a curve. Range 0 to 10.",
                 ),
-                io.Float.Input(
+                strength_input(
                     "attention_scale",
-                    default=1.0,
-                    min=0.0,
-                    max=10.0,
-                    step=0.01,
-                    tooltip="Multiplies the temporal attention's keys: above 1.0 moves more, below less. Range 0 to 10.",
+                    1.0,
+                    0.0,
+                    10.0,
+                    "Multiplies the temporal attention's keys: above 1.0 moves more, below less. A number or a curve. Range 0 to 10.",
                 ),
                 io.Float.Input(
                     "start_percent",
@@ -60,8 +59,9 @@ class MotionSettings(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, motion_module: Any, **settings: float) -> io.NodeOutput:
-        return io.NodeOutput(with_settings(motion_module, **settings))
+    def execute(cls, motion_module: Any, influence: Any, attention_scale: Any, **percents: float) -> io.NodeOutput:
+        strengths = {"influence": as_strength(influence), "attention_scale": as_strength(attention_scale)}
+        return io.NodeOutput(with_settings(motion_module, **strengths, **percents))
 
 
 class ApplyMotionModule(io.ComfyNode):

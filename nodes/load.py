@@ -9,9 +9,10 @@ import folder_paths
 from comfy_api.latest import io
 
 from ..sampling.adapter import with_domain_adapter
+from ..sampling.curve import as_strength
 from ..sampling.patcher import OVERRIDES, Overrides, load_motion_module, settings_of, with_motion_lora
 from ..sampling.sparse_control import load_sparse_control, summary
-from .types import CATEGORY, MotionModule, text
+from .types import CATEGORY, MotionModule, strength_input, text
 
 MODULES = "animatediff_models"
 LORAS = "animatediff_motion_lora"
@@ -121,13 +122,12 @@ class ApplyMotionLoRA(io.ComfyNode):
                     options=folder_paths.get_filename_list(LORAS),
                     tooltip="File in models/animatediff_motion_lora. The official ones were trained for the v2 module.",
                 ),
-                io.Float.Input(
+                strength_input(
                     "strength",
-                    default=1.0,
-                    min=-10.0,
-                    max=10.0,
-                    step=0.01,
-                    tooltip="1.0 as trained, 0.0 no effect, negative reverses the move. Range -10 to 10.",
+                    1.0,
+                    -10.0,
+                    10.0,
+                    "1.0 as trained, 0.0 no effect, negative reverses the move. A number or a curve. Range -10 to 10.",
                 ),
             ],
             outputs=[MotionModule.Output("motion_module", tooltip="The motion module with the motion LoRA added.")],
@@ -139,9 +139,9 @@ class ApplyMotionLoRA(io.ComfyNode):
         return _modified(LORAS, motion_lora)
 
     @classmethod
-    def execute(cls, motion_module: Any, motion_lora: str, strength: float) -> io.NodeOutput:
+    def execute(cls, motion_module: Any, motion_lora: str, strength: Any) -> io.NodeOutput:
         path = folder_paths.get_full_path_or_raise(LORAS, motion_lora)
-        module = with_motion_lora(motion_module, path, strength)
+        module = with_motion_lora(motion_module, path, as_strength(strength))
         return io.NodeOutput(module, ui=text("\n".join(settings_of(module).loras)))
 
 

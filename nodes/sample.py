@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from ..sampling.inject import animate
 from ..sampling.pin_frames import FILLS, pin_frames
 from ..sampling.run import SAMPLERS, SCHEDULERS, sample
-from .types import CATEGORY, ContextOptions, MotionModule
+from .types import CATEGORY, ContextOptions, MotionModule, strength_input
 
 
 class AnimateDiffSampler(io.ComfyNode):
@@ -44,14 +44,13 @@ class AnimateDiffSampler(io.ComfyNode):
                 io.Int.Input(
                     "steps", default=25, min=1, max=10000, tooltip="Denoising steps; 20 to 30 suit most modules."
                 ),
-                io.Float.Input(
+                strength_input(
                     "cfg",
-                    default=7.5,
-                    min=0.0,
-                    max=100.0,
+                    7.5,
+                    0.0,
+                    100.0,
+                    "How strictly the prompts are followed; the authors used 7.5. A number or a curve. Range 0 to 100.",
                     step=0.1,
-                    round=0.01,
-                    tooltip="How strictly the prompts are followed; the authors used 7.5. Range 0 to 100.",
                 ),
                 io.Combo.Input(
                     "sampler_name", options=SAMPLERS, default="euler", tooltip="Sampling algorithm of the host."

@@ -6,9 +6,10 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ..sampling.curve import as_strength
 from ..sampling.placement import PLACEMENTS, SparseSettings
 from ..sampling.sparse_control import apply_sparse_control
-from .types import CATEGORY, text
+from .types import CATEGORY, strength_input, text
 
 
 class SparseCtrlApply(io.ComfyNode):
@@ -41,14 +42,7 @@ class SparseCtrlApply(io.ComfyNode):
                     default="0",
                     tooltip="For the placement indexes: numbers separated by commas. 0 is the first, -1 the last, 50% the middle.",
                 ),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=0.0,
-                    max=10.0,
-                    step=0.01,
-                    tooltip="1.0 as trained, 0.0 no effect. Range 0 to 10.",
-                ),
+                strength_input("strength", 1.0, 0.0, 10.0, "1.0 as trained, 0.0 no effect. A number or a curve. Range 0 to 10."),
                 io.Vae.Input(
                     "vae", optional=True, tooltip="Of the checkpoint; RGB models need it, scribble models do not use it."
                 ),
@@ -97,11 +91,11 @@ class SparseCtrlApply(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, positive: Any, negative: Any, control_net: Any, images: Any, strength: float, vae: Any = None, **choices: Any
+        cls, positive: Any, negative: Any, control_net: Any, images: Any, strength: Any, vae: Any = None, **choices: Any
     ) -> io.NodeOutput:
         percents = (choices.pop("start_percent", 0.0), choices.pop("end_percent", 1.0))
         latent = choices.pop("latent", None)
         settings = SparseSettings(unhinted=choices.pop("unhinted_strength", 1.0), **choices)
         frames = None if latent is None else latent["samples"].shape[0]
-        result = apply_sparse_control(positive, negative, control_net, images, vae, settings, strength, percents, frames)
+        result = apply_sparse_control(positive, negative, control_net, images, vae, settings, as_strength(strength), percents, frames)
         return io.NodeOutput(*result[:2], ui=text(result[2]))

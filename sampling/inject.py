@@ -4,6 +4,8 @@
 around the host's sampling calls, the training schedule and, if asked for, context windows. During a model call the
 wrapper ``_apply_model`` hands the temporal blocks to ``_run_layer``, which the host calls in place of each residual
 block and spatial transformer. When the call ends nothing of it is left.
+
+Several motion modules may be on one MODEL, each with its range of steps; those out of range leave the device.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import comfy.model_management
 import torch
 from comfy.ldm.modules.attention import SpatialTransformer
 from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock, UNetModel, forward_timestep_embed
@@ -27,8 +30,9 @@ from .attention import host_attention
 from .beta_schedule import restore_beta_schedule, set_beta_schedule
 from .clip import follow_clip
 from .context_options import ContextOptions
+from .curve import Moment, moment_of_call, resized, value_at
 from .group_norm import SCOPES, pooled_norms
-from .patcher import MotionSettings, config_of, family_of, settings_of
+from .patcher import config_of, curved_loras, family_of, settings_of, without_dynamic
 from .sparse_control import check_controls
 from .windows import HANDLER, VIEWS, FrameWindows, set_windows, understood
 
@@ -135,7 +139,7 @@ def _match_dynamic(_: ModelPatcher, clone: ModelPatcher) -> None:
     """A MODEL taken out of dynamic VRAM (by weight hooks, by compilation) takes its motion modules along."""
     motions = clone.get_additional_models_with_key(KEY)
     if not clone.is_dynamic() and any(motion.is_dynamic() for motion in motions):
-        clone.set_additional_models(KEY, [m.get_non_dynamic_delegate() if m.is_dynamic() else m for m in motions])
+        clone.set_additional_models(KEY, [without_dynamic(motion) for motion in motions])
 
 
 # --- a sampling run --------------------------------------------------------------------------------------------------
@@ -195,26 +199,53 @@ def _calc_cond_batch(
 # --- one model call --------------------------------------------------------------------------------------------------
 
 
-def _modulation(settings: MotionSettings, device: torch.device) -> Modulation:
-    """Strengths as tensors, or None where they change nothing."""
-    influence = None if settings.influence == 1.0 else torch.tensor(settings.influence, device=device)
-    scale = None if settings.attention_scale == 1.0 else torch.tensor(settings.attention_scale, device=device)
-    return Modulation(influence, scale)
+def _modulation(motion: ModelPatcher, moment: Moment, x: Tensor) -> Modulation | None:
+    """Strengths as tensors, or None in place of those that change nothing. None for all if the module adds nothing."""
+
+    def on_device(value: float | Tensor) -> Tensor:
+        value = resized(value, x.shape[-2:]) if isinstance(value, Tensor) else torch.tensor(value)
+        return value.to(x.device, torch.float32)
+
+    settings = settings_of(motion)
+    influence, scale = (value_at(strength, moment) for strength in (settings.influence, settings.attention_scale))
+    if not isinstance(influence, Tensor) and influence == 0.0:
+        return None
+    loras = [(lora.network.layers(motion.model), value_at(lora.strength, moment)) for lora in curved_loras(motion)]
+    loras = [(layers, strength) for layers, strength in loras if isinstance(strength, Tensor) or strength != 0.0]
+    return Modulation(
+        None if not isinstance(influence, Tensor) and influence == 1.0 else on_device(influence),
+        None if not isinstance(scale, Tensor) and scale == 1.0 else on_device(scale),
+        tuple(layers for layers, _ in loras),
+        tuple(on_device(strength) for _, strength in loras),
+    )
+
+
+def _in_range(motion: ModelPatcher, model_sampling: Any, sigma: float) -> bool:
+    settings, percent_to_sigma = settings_of(motion), model_sampling.percent_to_sigma
+    return percent_to_sigma(settings.end_percent) < sigma <= percent_to_sigma(settings.start_percent)
+
+
+def _settle(motions: list[ModelPatcher], active: list[ModelPatcher]) -> None:
+    """Have the motion modules that act on the device. Those out of range make room; under dynamic VRAM the host sees to it."""
+    loaded = comfy.model_management.loaded_models()
+    for motion in motions:
+        if motion not in active and motion in loaded and not motion.is_dynamic():
+            comfy.model_management.unload_model_and_clones(motion)
+    if any(motion not in loaded for motion in active):
+        in_use = comfy.model_management.loaded_models(only_currently_used=True)
+        wanted = [model for motion in active for model in (motion, *motion.get_nested_additional_models())]
+        comfy.model_management.load_models_gpu(list(dict.fromkeys([*in_use, *wanted])))
 
 
 def _active_motions(
-    base_model: Any, patchers: list[ModelPatcher], sigma: float, device: torch.device
+    model_sampling: Any, patchers: list[ModelPatcher], sigma: float, moment: Moment, x: Tensor
 ) -> tuple[Motion, ...]:
     """The motion modules whose step range holds ``sigma``, ready to run."""
-    percent_to_sigma = base_model.model_sampling.percent_to_sigma
-    active = []
-    for patcher in patchers:
-        settings = settings_of(patcher)
-        in_range = percent_to_sigma(settings.end_percent) < sigma <= percent_to_sigma(settings.start_percent)
-        if settings.influence != 0.0 and in_range:
-            modulation = _modulation(settings, device)
-            active.append(Motion(patcher.model.places(), modulation, config_of(patcher).norm_scope))
-    return tuple(active)
+    in_range = [patcher for patcher in patchers if _in_range(patcher, model_sampling, sigma)]
+    if len(patchers) > 1:
+        _settle(patchers, in_range)
+    found = [(patcher, _modulation(patcher, moment, x)) for patcher in in_range]
+    return tuple(Motion(p.model.places(), modulation, config_of(p).norm_scope) for p, modulation in found if modulation)
 
 
 def _widest_scope(motions: tuple[Motion, ...]) -> str | None:
@@ -228,7 +259,8 @@ def _signature(motions: tuple[Motion, ...], views: Views | None) -> str:
     parts = [
         (
             sorted((place, block.channels) for place, block in m.blocks.items()),
-            [value is None for value in m.modulation],
+            [None if value is None else tuple(value.shape) for value in m.modulation[:2]],
+            [tuple(strength.shape) for strength in m.modulation.lora_strengths],
             m.norm_scope,
         )
         for m in motions
@@ -269,7 +301,9 @@ def _apply_model(
     """
     patchers = executor.class_obj.current_patcher.get_additional_models_with_key(KEY)
     frames = transformer_options.get(f"{KEY}_frames") or x.shape[0] // len(transformer_options["cond_or_uncond"])
-    motions = _active_motions(executor.class_obj, patchers, float(t.flatten()[0]), x.device)
+    sampling = executor.class_obj.model_sampling
+    moment = moment_of_call(transformer_options, frames, sampling, t)
+    motions = _active_motions(sampling, patchers, float(t.flatten()[0]), moment, x)
     if not motions:
         return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kw)
     anchors = executor.class_obj.current_patcher.get_attachment(KEY).anchors

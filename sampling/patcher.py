@@ -1,14 +1,15 @@
 """Motion modules under the host's memory management: what travels on a MOTION_MODULE socket.
 
 A MOTION_MODULE is a host ``ModelPatcher`` around a ``MotionModel``, so the host loads, offloads, casts and counts it
-like any model, and motion LoRAs are ordinary weight patches. Called by ``nodes.load``; read by ``inject``.
+like any model, and motion LoRAs are ordinary weight patches. One whose strength is a curve stays apart, as a model of its
+own that travels with the module. Called by ``nodes.load``; read by ``inject``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import comfy.lora
 import comfy.model_management
@@ -21,10 +22,15 @@ from comfy.model_patcher import ModelPatcher
 from ..motion.checkpoint import read_motion_module, summarize
 from ..motion.config import BETA_SCHEDULES, FAMILIES, NORM_SCOPES, Family, MotionConfig, Overrides
 from ..motion.container import ModelFile, read_file
-from ..motion.lora import match_motion_lora, read_motion_lora
+from ..motion.lora import MotionLoRA, match_motion_lora, read_motion_lora
+from ..motion.low_rank import LowRankNetwork, low_rank_state
 from ..motion.model import MotionModel
+from .curve import Curve, Strength
 
 SETTINGS = "animatediff_settings"
+CURVED_LORAS = "animatediff_curved_loras"
+"""Additional models of a MOTION_MODULE: its motion LoRAs whose strength is a curve."""
+STRENGTH = "animatediff_strength"
 OVERRIDES = {"family": ["auto", *FAMILIES], "norm_scope": list(NORM_SCOPES), "beta_schedule": list(BETA_SCHEDULES)}
 """What a user can choose for each field of ``Overrides``."""
 COMPUTE_DTYPES = [torch.float16, torch.bfloat16, torch.float32]
@@ -32,7 +38,8 @@ COMPUTE_DTYPES = [torch.float16, torch.bfloat16, torch.float32]
 
 @dataclass(frozen=True)
 class MotionSettings:
-    """How a motion module is used. 1.0 means as trained; percents are of the sampling run, 0 is its start.
+    """How a motion module is used. 1.0 means as trained; percents are of the sampling run, 0 is its start. Both strengths may
+    be curves.
 
     ``summary`` says in words what the file holds, ``loras`` what was added to it.
     """
@@ -40,8 +47,8 @@ class MotionSettings:
     name: str
     summary: str = ""
     loras: tuple[str, ...] = ()
-    influence: float = 1.0
-    attention_scale: float = 1.0
+    influence: Strength = 1.0
+    attention_scale: Strength = 1.0
     start_percent: float = 0.0
     end_percent: float = 1.0
 
@@ -76,6 +83,29 @@ def _read_safetensors(path: str) -> Any:
     return comfy.utils.load_torch_file(path, safe_load=True)
 
 
+class CurvedLoRA(NamedTuple):
+    """A motion LoRA that is not merged: its network, and how strongly it acts."""
+
+    network: LowRankNetwork
+    strength: Curve
+
+
+def curved_loras(motion: ModelPatcher) -> list[CurvedLoRA]:
+    """The motion LoRAs of a MOTION_MODULE whose strength is a curve."""
+    patchers = motion.get_additional_models_with_key(CURVED_LORAS)
+    return [CurvedLoRA(patcher.model, cast(Curve, patcher.get_attachment(STRENGTH))) for patcher in patchers]
+
+
+def without_dynamic(motion: ModelPatcher) -> ModelPatcher:
+    """A MOTION_MODULE, and what travels with it, outside of the host's dynamic VRAM management."""
+    if not motion.is_dynamic():
+        return motion
+    delegate = motion.get_non_dynamic_delegate()
+    loras = [lora.get_non_dynamic_delegate() if lora.is_dynamic() else lora for lora in motion.get_additional_models()]
+    delegate.set_additional_models(CURVED_LORAS, loras)
+    return delegate
+
+
 def open_file(path: str | Path) -> ModelFile:
     """Open a model file of any container. Raises ValueError for what is no model."""
     return read_file(path, _read_safetensors)
@@ -98,41 +128,77 @@ def load_motion_module(
     """
     name = Path(path).name
     config, state = read_motion_module(open_file(path), overrides)
-    device = comfy.model_management.get_torch_device()
-    dtype = comfy.model_management.unet_dtype(device, supported_dtypes=COMPUTE_DTYPES)
-    network = MotionModel(config, comfy.ops.manual_cast, device="meta", dtype=dtype)
-    comfy.model_management.archive_model_dtypes(network)
-    patcher_class = ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
-    patcher = patcher_class(network, device, comfy.model_management.unet_offload_device())
-    settings = MotionSettings(name, summarize(name, config, state))
-    if not patcher.is_dynamic() and not comfy.model_management.is_device_cpu(device):
-        state = {key: t if key.endswith(".pe") else t.to(dtype) for key, t in state.items()}
-    network.load_state_dict(state, strict=True, assign=True)
-    network.requires_grad_(False)
+    network = MotionModel(config, comfy.ops.manual_cast, device="meta", dtype=_compute_dtype())
+    patcher = _under_host(network, state, disable_dynamic)
     patcher.cached_patcher_init = (load_motion_module, (path, overrides))
-    patcher.set_attachments(SETTINGS, settings)
+    patcher.set_attachments(SETTINGS, MotionSettings(name, summarize(name, config, state)))
     return patcher
 
 
-def with_settings(motion: ModelPatcher, **changes: float) -> ModelPatcher:
+def _compute_dtype() -> torch.dtype:
+    return comfy.model_management.unet_dtype(comfy.model_management.get_torch_device(), supported_dtypes=COMPUTE_DTYPES)
+
+
+def _under_host(network: torch.nn.Module, state: dict[str, torch.Tensor], disable_dynamic: bool) -> ModelPatcher:
+    """A network made on the meta device, with its weights, under the host's memory management."""
+    device = comfy.model_management.get_torch_device()
+    comfy.model_management.archive_model_dtypes(network)
+    patcher_class = ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
+    patcher = patcher_class(network, device, comfy.model_management.unet_offload_device())
+    if not patcher.is_dynamic() and not comfy.model_management.is_device_cpu(device):
+        dtype = _compute_dtype()
+        state = {key: t if key.endswith(".pe") else t.to(dtype) for key, t in state.items()}
+    network.load_state_dict(state, strict=True, assign=True)
+    network.requires_grad_(False)
+    return patcher
+
+
+def with_settings(motion: ModelPatcher, **changes: Strength) -> ModelPatcher:
     """A MOTION_MODULE with other settings; the given one stays as it is. Raises ValueError for impossible ones."""
     clone = motion.clone()
     clone.set_attachments(SETTINGS, replace(settings_of(motion), **changes))
     return clone
 
 
-def with_motion_lora(motion: ModelPatcher, path: str | Path, strength: float) -> ModelPatcher:
+def _match(path: str | Path, motion: ModelPatcher) -> tuple[MotionLoRA, dict[str, str]]:
+    lora = read_motion_lora(open_file(path))
+    return lora, match_motion_lora(lora, {key: tuple(w.shape) for key, w in motion.model.named_parameters()})
+
+
+def load_curved_lora(path: str | Path, motion: ModelPatcher, disable_dynamic: bool = False) -> ModelPatcher:
+    """A motion LoRA as a model of its own, for the layers of a motion module. Raises ValueError like ``with_motion_lora``."""
+    lora, targets = _match(path, motion)
+    state = low_rank_state(lora.tensors, list(targets))
+    ranks = {name: lora.tensors[f"{name}.lora_down.weight"].shape for name in targets}
+    outs = {name: lora.tensors[f"{name}.lora_up.weight"].shape[0] for name in targets}
+    shapes = {name: (width, rank, outs[name]) for name, (rank, width) in ranks.items()}
+    network = LowRankNetwork(shapes, comfy.ops.manual_cast, device="meta", dtype=_compute_dtype())
+    patcher = _under_host(network, state, disable_dynamic)
+    patcher.cached_patcher_init = (load_curved_lora, (path, motion))
+    return patcher
+
+
+def with_motion_lora(motion: ModelPatcher, path: str | Path, strength: Strength) -> ModelPatcher:
     """A MOTION_MODULE with a motion LoRA added at ``strength`` (1.0 as trained, negative reverses the move).
+
+    A number is merged into the weights by the host. A curve cannot be: such a LoRA stays low-rank and is added to the output
+    of its layers, per frame and place.
 
     Raises:
         ValueError: not a motion LoRA, or one for another base.
     """
-    lora = read_motion_lora(open_file(path))
-    targets = match_motion_lora(lora, {key: tuple(weight.shape) for key, weight in motion.model.named_parameters()})
-    used = {key: t for key, t in lora.tensors.items() if key.split(".lora_")[0].removesuffix(".alpha") in targets}
+    lora, targets = _match(path, motion)
     clone = motion.clone()
-    clone.add_patches(comfy.lora.load_lora(used, targets), strength)
-    note = f"{lora.name} at {strength:g}: {len(targets)} of {len(lora.parameters)} keys matched"
+    if isinstance(strength, Curve):
+        patcher = load_curved_lora(path, motion)
+        patcher.set_attachments(STRENGTH, strength)
+        clone.set_additional_models(CURVED_LORAS, [*clone.get_additional_models_with_key(CURVED_LORAS), patcher])
+        how = "a curve"
+    else:
+        used = {key: t for key, t in lora.tensors.items() if key.split(".lora_")[0].removesuffix(".alpha") in targets}
+        clone.add_patches(comfy.lora.load_lora(used, targets), strength)
+        how = f"{strength:g}"
+    note = f"{lora.name} at {how}: {len(targets)} of {len(lora.parameters)} keys matched"
     settings = settings_of(motion)
     clone.set_attachments(SETTINGS, replace(settings, loras=(*settings.loras, note)))
     return clone

@@ -9,10 +9,19 @@ from comfy.model_patcher import ModelPatcher
 
 import nodes as host_nodes
 
+from .curve import Curve, as_strength
+from .guidance import with_cfg_curve
+
 SAMPLERS = comfy.samplers.KSampler.SAMPLERS
 SCHEDULERS = comfy.samplers.KSampler.SCHEDULERS
 
 
-def sample(model: ModelPatcher, latent: dict[str, Any], positive: Any, negative: Any, **choices: Any) -> dict[str, Any]:
-    """What the host's KSampler node does. ``choices``: seed, steps, cfg, sampler_name, scheduler, denoise."""
+def sample(
+    model: ModelPatcher, latent: dict[str, Any], positive: Any, negative: Any, cfg: Any, **choices: Any
+) -> dict[str, Any]:
+    """What the host's KSampler node does. ``cfg`` may be a curve; ``choices``: seed, steps, sampler_name, scheduler, denoise."""
+    strength = as_strength(cfg)
+    if isinstance(strength, Curve):
+        model = with_cfg_curve(model, strength)
+    choices["cfg"] = 1.0 if isinstance(strength, Curve) else strength
     return host_nodes.common_ksampler(model, positive=positive, negative=negative, latent=latent, **choices)[0]

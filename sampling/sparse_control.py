@@ -21,6 +21,8 @@ from torch import Tensor
 import nodes as host_nodes
 
 from ..motion.sparse_control import RGB, SCRIBBLE, SparseConfig
+from .control_curve import weighted, with_control_curve
+from .curve import Curve, Strength, frames_of_call
 from .placement import SparseSettings, placed, timeline
 from .sparse_network import load_sparse_network
 from .window_controls import acts_at, chain
@@ -28,23 +30,6 @@ from .windows import VIEWS
 
 RECOMMENDED = "v3"
 """The family of motion module that SparseCtrl was trained with."""
-
-
-def frames_of_call(options: dict[str, Any], frames: int) -> tuple[list[int], int]:
-    """Which frames of the clip a model call holds, and how long the clip is."""
-    published = options.get("ad_params") or {}
-    indices = published.get("sub_idxs")
-    if indices is not None and len(indices) == frames:
-        return list(indices), published["full_length"]
-    window = options.get("context_window")
-    if window is not None:
-        indices = list(window.index_list)
-        before = getattr(window, "causal_anchor_index", None)
-        if len(indices) + 1 == frames and before is not None:  # the host's own windows bring a frame along
-            indices = [before, *indices]
-        if len(indices) == frames:
-            return indices, window.total_frames
-    return list(range(frames)), frames
 
 
 class SparseControl(comfy.controlnet.ControlNet):
@@ -170,16 +155,8 @@ class SparseControl(comfy.controlnet.ControlNet):
         """Called by the host with what the network gives, before it is scaled and added to other controls'."""
         weights = self._weights
         if weights is not None:
-            control = {key: [None if x is None else _weighted(x, weights) for x in given] for key, given in control.items()}
+            control = {key: [None if x is None else weighted(x, weights) for x in given] for key, given in control.items()}
         return super().control_merge(control, control_prev, output_dtype)
-
-
-def _weighted(x: Tensor, weights: Tensor) -> Tensor:
-    """``(B·F, C, H, W)`` times weights of whatever size."""
-    weights = weights.to(x)
-    if weights.shape[-2:] != (1, 1):
-        weights = torch.nn.functional.interpolate(weights, x.shape[-2:], mode="area")
-    return x * weights
 
 
 # --- for the nodes ---------------------------------------------------------------------------------------------------
@@ -208,13 +185,14 @@ def apply_sparse_control(
     images: Tensor,
     vae: Any,
     settings: SparseSettings,
-    strength: float,
+    strength: Strength,
     percents: tuple[float, float],
     frames: int | None,
 ) -> tuple[Any, Any, str]:
     """CONDITIONING twice -> the same with SparseCtrl, as the host's Apply ControlNet does it, and a timeline.
 
     Args:
+        strength: 1.0 as trained; may be a curve.
         frames: of the clip, if known; else places are looked at when it is sampled.
 
     Raises:
@@ -230,7 +208,10 @@ def apply_sparse_control(
         text = timeline(placed(settings, len(images), frames), frames)
     control = control.with_settings(settings)
     node = host_nodes.ControlNetApplyAdvanced()
-    positive, negative = node.apply_controlnet(positive, negative, control, images, strength, *percents, vae)
+    curve = strength if isinstance(strength, Curve) else None
+    given = 1.0 if isinstance(strength, Curve) else strength
+    conditioning = node.apply_controlnet(positive, negative, control, images, given, *percents, vae)
+    positive, negative = conditioning if curve is None else with_control_curve(conditioning, curve)
     return positive, negative, text
 
 

@@ -15,6 +15,8 @@ import torch
 from comfy.utils import common_upscale
 from torch import Tensor
 
+from .control_curve import CurvedControl
+
 Indices = tuple[int, ...]
 Size = tuple[int, ...]
 """Height and width of the latents that a control is prepared for."""
@@ -28,9 +30,9 @@ def knows_its_frames(control: Any) -> bool:
 
 
 def chain(control: Any) -> Iterator[Any]:
-    """A control and those it is chained to."""
+    """A control and those it is chained to, without the curves around them."""
     while control is not None:
-        yield control
+        yield control.inner if isinstance(control, CurvedControl) else control
         control = control.previous_controlnet
 
 
@@ -42,6 +44,8 @@ def acts_at(control: Any, t: Tensor) -> bool:
 
 def check_cuttable(control: Any) -> None:
     """Raise ValueError for a control whose hints we cannot find, rather than show a window the hints of others."""
+    if isinstance(control, CurvedControl):  # its inner control is asked by itself
+        return
     if knows_its_frames(control) or type(control).get_control.__module__ == comfy.controlnet.__name__:
         return
     hint = control.cond_hint_original
@@ -181,6 +185,9 @@ class ControlCuts:
         return self._cuts[key]
 
     def _make(self, control: Any, indices: Indices, x: Tensor) -> Any:
+        if isinstance(control, CurvedControl):
+            previous = control.previous_controlnet
+            return control.over(self.cut(control.inner, indices, x), previous and self.cut(previous, indices, x))
         whole = control if knows_its_frames(control) else self._prepared(control, x)
         if whole is control:
             cut = SelfCutting(control)

@@ -100,7 +100,7 @@ def test_nodes_only_translate(path: Path) -> None:
 
 def test_sizes() -> None:
     lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
-    assert sum(lines.values()) < 5000
+    assert sum(lines.values()) < 6500
     assert max(lines.values()) <= 400
     assert not {"utils.py", "common.py", "helpers.py"} & {path.name for path in FILES}
 

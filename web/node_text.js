@@ -1,7 +1,15 @@
 // Shows what a node of this pack found (`ui.text` of its last run) in a read-only field on the node itself.
 import { app } from "../../scripts/app.js";
 
-const NODES = ["LoadMotionModule", "ApplyMotionLoRA", "ApplyDomainAdapter", "LoadSparseCtrl", "SparseCtrlApply"];
+const NODES = [
+  "LoadMotionModule",
+  "ApplyMotionLoRA",
+  "ApplyDomainAdapter",
+  "LoadSparseCtrl",
+  "SparseCtrlApply",
+  "PromptTravel",
+  "ValueCurve",
+];
 const NAME = "found";
 const LINE_HEIGHT = 14;
 

@@ -74,7 +74,7 @@ def test_views_against_a_plain_loop() -> None:
         tokens = transformer.proj_in(transformer.norm(x).flatten(2).transpose(1, 2)).unflatten(0, (1, frames))
         total, weight = torch.zeros_like(tokens), torch.zeros(frames)
         for window, row in zip(windows, rows, strict=True):
-            part = inner.attend(tokens[:, window], scaled_dot_product_attention, None)
+            part = inner.attend(tokens[:, window], scaled_dot_product_attention, Modulation())
             for position, frame in enumerate(window):
                 total[:, frame] += row[position] * part[:, position]
                 weight[frame] += row[position]

@@ -1,0 +1,194 @@
+"""The grammar of keyframes: what it reads, what it refuses and where, and what holds between two keyframes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from animatediff_native.sampling.keyframes import (
+    EASES,
+    NUMBERS,
+    TEXTS,
+    Keyframe,
+    Place,
+    Schedule,
+    ScheduleError,
+    blend,
+    eased,
+    laid_out,
+    parse,
+    write,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+EXAMPLES = settings(max_examples=1000, deadline=None)
+
+# --- texts that are valid --------------------------------------------------------------------------------------------
+
+parts = st.integers(0, 10**6).map(lambda n: Place(n / 10**6, True)) | st.floats(0, 1).map(lambda n: Place(abs(n), True))
+places = st.integers(-999, 9999).map(Place) | parts
+finite = st.floats(allow_nan=False, allow_infinity=False)
+words = st.text(st.characters(exclude_characters="`", exclude_categories=["Cs"]), max_size=40).filter(lambda t: "--neg" not in t)
+
+
+def keyframes(kind: str) -> st.SearchStrategy[Keyframe]:
+    ends = st.none() | places
+    hooks = st.integers(0, 12) if kind == TEXTS else st.just(0)
+    values = words if kind == TEXTS else finite
+    ranged = st.builds(Keyframe, places, values, ends, st.booleans(), st.sampled_from(["", *EASES]), hooks)
+    return ranged.map(lambda key: key if key.end is not None else Keyframe(key.start, key.value, ease=key.ease, hooks=key.hooks))
+
+
+def schedules(kind: str) -> st.SearchStrategy[Schedule]:
+    keyed = st.lists(keyframes(kind), min_size=1, max_size=8).map(lambda keys: Schedule(tuple(keys)))
+    lists = st.lists(finite, min_size=1, max_size=20).map(lambda values: Schedule(values=tuple(values)))
+    return keyed | lists if kind == NUMBERS else keyed
+
+
+@pytest.mark.parametrize("kind", [NUMBERS, TEXTS])
+def test_valid_texts_round_trip(kind: str) -> None:
+    @EXAMPLES
+    @given(schedules(kind))
+    def check(schedule: Schedule) -> None:
+        text = write(schedule)
+        assert parse(text, kind) == schedule
+        assert write(parse(text, kind)) == text
+
+    check()
+
+
+old_keys = st.tuples(st.sampled_from(["0", "8", "-1", ".5", "0.25", "1.0"]), st.sampled_from(["", ":", ":12", ":-1", ":.75"])).map("".join)
+old_prompts = st.text("abc, ()0.:'=#\n", max_size=12)
+
+
+@EXAMPLES
+@given(st.lists(st.tuples(old_keys, old_prompts), min_size=1, max_size=6), st.booleans(), st.booleans(), st.sampled_from([",\n", ", ", "\n"]))
+def test_spellings_of_other_packs_mean_the_same(entries: list[tuple[str, str]], quoted: bool, braces: bool, between: str) -> None:
+    """JSON lines and Python-like lines, in braces or not, give the keyframes that our own lines give."""
+    lines = [f'"{key}": "{prompt}"' if quoted else f'{key} = "{prompt}"' for key, prompt in entries]
+    text = between.join(lines)
+    found = parse(f"{{{text}}}" if braces else text, TEXTS)
+    ours = []
+    for key, prompt in entries:
+        start, colon, end = key.partition(":")
+        own = f"{start}..<{end}" if end else f"{start} hold" if colon else start
+        ours.append(f'{own}: "{prompt}"'.replace("\n", "\\n"))
+    assert found == parse("\n".join(ours), TEXTS)
+
+
+# --- any text --------------------------------------------------------------------------------------------------------
+
+fragments = st.sampled_from(
+    ['"', ":", "=", "0", "8", "-1", ".5", "50%", "..", "..<", "hold", "hooks", "ease-in", "1e999", "1e5", ",", "\n", " ", "{", "}"]
+    + ["#", "`", "--neg", "\\", '\\"', "(", ")", "cat", "9" * 30, "é", "٣", "\r", "\t", "\u2028", "1girl", "-", "."]
+)
+anything = st.text() | st.lists(fragments, max_size=25).map("".join)
+
+
+@pytest.mark.parametrize("kind", [NUMBERS, TEXTS])
+def test_any_text_is_read_or_refused_with_its_place(kind: str) -> None:
+    @EXAMPLES
+    @given(anything, st.none() | st.integers(1, 40))
+    def check(text: str, frames: int | None) -> None:
+        try:
+            schedule = parse(text, kind)
+            assert parse(write(schedule), kind) == schedule
+            if schedule.keyframes:
+                laid_out(schedule, frames)
+        except ScheduleError as error:
+            lines = text.split("\n")
+            assert 1 <= error.line <= len(lines) and 1 <= error.column <= len(lines[error.line - 1]) + 1
+            assert str(error).startswith(f"Line {error.line}, column {error.column}: ")
+
+    check()
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "line", "column", "words"),
+    [
+        ("", NUMBERS, 1, 1, "nothing here"),
+        ("0: 1\n8: x", NUMBERS, 2, 4, "needs a number"),
+        ("0: 1\n8 quick: 2", NUMBERS, 2, 3, "'quick' is no word"),
+        ("0: 1, 1.5: 2", NUMBERS, 1, 7, "lies behind the end"),
+        ("0: 1 8: 2", NUMBERS, 1, 6, "needs a comma or a new line"),
+        ("1, 2, three", NUMBERS, 1, 7, "needs a number"),
+        ("0: (1.0", NUMBERS, 1, 8, "needs )"),
+        ('"0": "a",\n"8: "b"', TEXTS, 2, 1, "needs a place in front"),
+        ('"0": "a', TEXTS, 1, 6, "not closed"),
+        ('{"0": "a"', TEXTS, 1, 1, "brace"),
+        ("0: a\nand b\n8: c", TEXTS, 2, 1, "needs a place"),
+        ('"a cat"', TEXTS, 1, 1, "needs a place in front"),
+        ('0: "a" b', TEXTS, 1, 8, "needs a comma or a new line behind a prompt"),
+        ("0: a (b:`t/2`)", TEXTS, 1, 9, "expressions"),
+        ("0: a --neg b", TEXTS, 1, 6, "Prompt Travel of their own"),
+        ("99999999: a", TEXTS, 1, 1, "frame numbers go up to"),
+    ],
+)
+def test_errors_name_place_and_remedy(text: str, kind: str, line: int, column: int, words: str) -> None:
+    with pytest.raises(ScheduleError) as caught:
+        parse(text, kind)
+    assert (caught.value.line, caught.value.column) == (line, column)
+    assert words in str(caught.value)
+
+
+# --- meaning ---------------------------------------------------------------------------------------------------------
+
+
+def values(text: str, frames: int, **options: object) -> list[float]:
+    keys = laid_out(parse(text), frames)
+    found = [blend(keys, i, **options) for i in range(frames)]
+    return [round(keys[a].keyframe.value * (1 - t) + keys[b].keyframe.value * t, 6) for a, b, t in found]
+
+
+def test_what_a_prompt_schedule_holds() -> None:
+    schedule = parse("masterpiece\n0: a (cat:1.2), sun\n# a remark\n8 ease-in hooks 2: a dog\nsharp", TEXTS)
+    assert (schedule.head, schedule.tail) == ("masterpiece", "sharp")
+    assert [(key.value, key.ease, key.hooks) for key in schedule.keyframes] == [("a (cat:1.2), sun", "", 0), ("a dog", "ease-in", 2)]
+    assert [key.value for key in parse("1girl, best quality\nin a park", TEXTS).keyframes] == ["1girl, best quality in a park"]
+
+
+def test_places() -> None:
+    keys = laid_out(parse("0: 1, 25%: 2, .5: 3, 9..11: 4, 12..<14: 5, -1: 6"), 17)
+    assert [(key.first, key.last) for key in keys] == [(0, 0), (4, 4), (8, 8), (9, 11), (12, 13), (16, 16)]
+    assert [(key.first, key.last) for key in laid_out(parse("0..50%: 1, .75: 2, -1: 3"), None)] == [(0, 0.5), (0.75, 0.75), (1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "frames", "words"),
+    [
+        ("0: 1\n-20: 2", 16, "Line 2, column 1: -20 lies before the first of 16 frames"),
+        ("0: 1, 8: 2, .5: 3", 17, "Line 1, column 13: frame 8 has two keyframes"),
+        ("0..8: 1, 8: 2", 17, "frame 8 has two keyframes"),
+        ("8..4: 1", 17, "4 lies before 8"),
+        ("0: 1, 8: 2", None, "Line 1, column 7: over steps, places are parts of the sampling run: write 0.5 or 50%, not 8"),
+    ],
+)
+def test_places_that_cannot_be(text: str, frames: int | None, words: str) -> None:
+    with pytest.raises(ScheduleError, match=words):
+        laid_out(parse(text), frames)
+
+
+def test_between_keyframes() -> None:
+    assert values("0: 0, 4: 1", 6) == [0, 0.25, 0.5, 0.75, 1, 1]
+    assert values("1: 2, 3: 4", 6) == [2, 2, 3, 4, 4, 4]
+    assert values("0 hold: 0, 4: 1", 6) == [0, 0, 0, 0, 1, 1]
+    assert values("0..2: 0, 4: 1", 6) == [0, 0, 0, 0.5, 1, 1]
+    assert values("0: 0, 8: 1", 5) == [0, 0.125, 0.25, 0.375, 0.5]  # towards a keyframe behind the end
+    assert values("4: 1, 0: 0", 5, ease="ease-in") == [0, 0.0625, 0.25, 0.5625, 1]
+    assert values("0 ease-out: 0, 4: 1", 5) == [0, 0.4375, 0.75, 0.9375, 1]
+
+
+def test_loops_go_from_the_last_to_the_first() -> None:
+    assert values("0: 0, 4: 4", 8, period=8) == [0, 1, 2, 3, 4, 3, 2, 1]
+    assert values("2: 0, 6: 4", 8, period=8) == [2, 1, 0, 1, 2, 3, 4, 3]
+    assert values("3: 5", 4, period=4) == [5, 5, 5, 5]
+    assert values("0..3: 0, 4..7: 1", 8, period=8) == [0, 0, 0, 0, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("ease", EASES)
+def test_eases_go_from_0_to_1_without_turning_back(ease: str) -> None:
+    steps = [eased(i / 100, ease) for i in range(100)]
+    assert steps[0] == 0 and steps == sorted(steps) and all(0 <= step <= 1 for step in steps)
+    assert ease == "step" or math.isclose(eased(1.0, ease), 1.0)
+    assert eased(0.5, ease) == pytest.approx({"ease-in": 0.25, "ease-out": 0.75, "step": 0.0}.get(ease, 0.5))
