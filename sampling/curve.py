@@ -75,6 +75,13 @@ class Curve:
         if self.over == STEPS:
             laid_out(self.schedule, None)  # places in frames are refused at once
 
+    @property
+    def constant(self) -> float | None:
+        """The number that this curve is everywhere, whatever the clip; None where it is known to change, or may."""
+        own = set(self.schedule.values) or {float(key.value) for key in self.schedule.keyframes}
+        rest = 1.0 if self.times is None else self.times.constant
+        return own.pop() * rest if len(own) == 1 and rest is not None and self.mask is None else None
+
     def values(self, frames: int) -> list[float]:
         """The value of each frame, without mask and ``times``. Raises ScheduleError for places outside the clip."""
         if given := self.schedule.values:
@@ -143,13 +150,15 @@ Strength = float | Curve
 
 
 def as_strength(value: Any) -> Strength:
-    """A setting from a socket: a number or a curve as it is; a list of numbers, as other packs make, is one per frame.
+    """A setting from a socket: a number, or a curve; a list of numbers, as other packs make, is one per frame.
+
+    A curve that is the same everywhere becomes the number it is, and costs no more.
 
     Raises:
         ValueError: something else.
     """
     if isinstance(value, Curve):
-        return value
+        return value if value.constant is None else value.constant
     try:
         if not isinstance(value, list | tuple | Tensor):
             return float(value)
@@ -158,7 +167,7 @@ def as_strength(value: Any) -> Strength:
         raise ValueError(f"Needed a number, a list of numbers or a curve from Value Curve; got {type(value).__name__}.") from error
     if not numbers:
         raise ValueError("Needed one number per frame; got an empty list.")
-    return Curve(Schedule(values=numbers))
+    return as_strength(Curve(Schedule(values=numbers)))
 
 
 def as_curve(value: Any) -> Curve:

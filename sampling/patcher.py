@@ -25,7 +25,7 @@ from ..motion.container import ModelFile, read_file
 from ..motion.lora import MotionLoRA, match_motion_lora, read_motion_lora
 from ..motion.low_rank import LowRankNetwork, low_rank_state
 from ..motion.model import MotionModel
-from .curve import Curve, Strength
+from .curve import Curve, Strength, as_strength
 
 SETTINGS = "animatediff_settings"
 CURVED_LORAS = "animatediff_curved_loras"
@@ -155,8 +155,9 @@ def _under_host(network: torch.nn.Module, state: dict[str, torch.Tensor], disabl
 
 def with_settings(motion: ModelPatcher, **changes: Strength) -> ModelPatcher:
     """A MOTION_MODULE with other settings; the given one stays as it is. Raises ValueError for impossible ones."""
+    strengths = {name: as_strength(changes[name]) for name in ("influence", "attention_scale") if name in changes}
     clone = motion.clone()
-    clone.set_attachments(SETTINGS, replace(settings_of(motion), **changes))
+    clone.set_attachments(SETTINGS, replace(settings_of(motion), **{**changes, **strengths}))
     return clone
 
 
@@ -188,7 +189,7 @@ def with_motion_lora(motion: ModelPatcher, path: str | Path, strength: Strength)
         ValueError: not a motion LoRA, or one for another base.
     """
     lora, targets = _match(path, motion)
-    clone = motion.clone()
+    clone, strength = motion.clone(), as_strength(strength)
     if isinstance(strength, Curve):
         patcher = load_curved_lora(path, motion)
         patcher.set_attachments(STRENGTH, strength)

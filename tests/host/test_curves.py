@@ -1,0 +1,503 @@
+"""Values over frames, steps and places on the real host: every frame gets its own, whatever windows and batches do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+import comfy.samplers
+import pytest
+import torch
+from animatediff_native.motion.attention import scaled_dot_product_attention
+from animatediff_native.motion.module import Modulation
+from animatediff_native.sampling.context_options import ContextOptions
+from animatediff_native.sampling.control_curve import with_control_curve
+from animatediff_native.sampling.curve import STEPS, Curve, Moment, as_strength, frames_of_call, make_curve, percent_of
+from animatediff_native.sampling.guidance import with_cfg_curve
+from animatediff_native.sampling.inject import animate
+from animatediff_native.sampling.keyframes import ScheduleError
+from animatediff_native.sampling.patcher import (
+    curved_loras,
+    load_motion_module,
+    settings_of,
+    with_motion_lora,
+    with_settings,
+)
+from animatediff_native.sampling.run import sample
+from animatediff_native.sampling.windows import with_windows
+from animatediff_tests.recorder import marks
+from animatediff_tests.tiny import conditioning, lora_file, motion_file, run_ksampler
+from torch import Tensor
+
+import nodes as host_nodes
+
+FRAMES = 40
+FADE = "0: 0.25, -1: 1.5"
+WINDOWS = {
+    "at once": None,
+    "static": ContextOptions(16, 4),
+    "looped": ContextOptions(16, 4, "looped_uniform", closed_loop=True),
+    "views": ContextOptions(16, 4, views=True),
+}
+
+
+def line(i: int, frames: int = FRAMES) -> float:
+    """What FADE is at frame i."""
+    return 0.25 + 1.25 * i / (frames - 1)
+
+
+def distance(a: Tensor, b: Tensor) -> float:
+    return ((a - b).norm() / b.norm()).item()
+
+
+@contextmanager
+def spied(model: Any, *motions: Any) -> Iterator[list[tuple[list[int], list[float]]]]:
+    """Per call of a module's first temporal block: which frames it holds, and by how much each frame's motion is multiplied."""
+    found: list[tuple[list[int], list[float]]] = []
+    indices: list[list[int]] = []
+
+    def note(apply_model: Any, args: dict[str, Any]) -> Tensor:
+        options = args["c"]["transformer_options"]
+        indices.append(frames_of_call(options, args["input"].shape[0] // len(args["cond_or_uncond"]))[0])
+        return apply_model(args["input"], args["timestep"], **args["c"])
+
+    def compare(block: Any, args: tuple[Any, ...], out: Tensor) -> None:
+        x, frames, attention, _, views = args
+        plain, got = block.forward(x, frames, attention, Modulation(), views) - x, out - x
+        factors = (plain * got).flatten(1).sum(1) / (plain * plain).flatten(1).sum(1)
+        for given in factors.view(-1, frames).tolist():
+            found.append((indices[-1], given))
+
+    model.set_model_unet_function_wrapper(note)
+    handles = [motion.model.places()["input", 1].register_forward_hook(compare) for motion in motions]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+# --- frames ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("kind", WINDOWS)
+def test_frame_i_gets_influence_i(model, motion, kind: str, apart: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if apart:
+        monkeypatch.setattr(type(model), "get_free_memory", lambda *_: 0)
+    frames = 32 if kind == "at once" else FRAMES
+    animated = animate(model, with_settings(motion, influence=make_curve(FADE)), WINDOWS[kind])
+    with spied(animated, motion) as found:
+        run_ksampler(animated, frames=frames, steps=1)
+    assert {i for indices, _ in found for i in indices} == set(range(frames))
+    for indices, factors in found:
+        assert factors == pytest.approx([line(i, frames) for i in indices], abs=1e-4)
+
+
+def test_frame_i_gets_influence_i_in_the_hosts_own_windows(model, motion) -> None:
+    from comfy_extras.nodes_context_windows import ContextWindowsManualNode
+
+    animated = animate(model, with_settings(motion, influence=make_curve(FADE)))
+    animated = ContextWindowsManualNode.execute(animated, 16, 4, "standard_static", 1, False, "pyramid", 0, False).args[0]
+    with spied(animated, motion) as found:
+        run_ksampler(animated, frames=FRAMES, steps=1)
+    assert len(found) >= 6
+    for indices, factors in found:
+        assert factors == pytest.approx([line(i) for i in indices], abs=1e-4)
+
+
+def test_values_follow_the_steps(model, motion) -> None:
+    """The first of 4 steps has the first value, and the middle of the run the value of its middle."""
+    animated = animate(model, with_settings(motion, influence=make_curve("0: 1, 1.0: 0", STEPS)))
+    sampling = animated.get_model_object("model_sampling")
+    sigmas = comfy.samplers.calculate_sigmas(sampling, "normal", 4)[:-1]
+    with spied(animated, motion) as found:
+        run_ksampler(animated, steps=4)
+    wanted = [1 - percent_of(sampling, float(sigma)) for sigma in sigmas]
+    assert wanted[0] == 1.0 and wanted == sorted(wanted, reverse=True) and wanted[-1] == 0.0
+    assert [factors[0] for _, factors in found[::2]] == pytest.approx(wanted[:-1], abs=1e-3)  # at 0 it does not run
+
+
+@pytest.mark.parametrize("percent", [0.0, 0.1, 0.25, 0.5, 0.9, 0.999])
+def test_percent_is_the_inverse_of_the_hosts(animated, percent: float) -> None:
+    sampling = animated.get_model_object("model_sampling")
+    sigma = min(sampling.percent_to_sigma(percent), float(sampling.sigma_max))
+    assert percent_of(sampling, sigma) == pytest.approx(percent, abs=2e-6)
+
+
+CONSTANTS = {"number": lambda v: v, "text": lambda v: make_curve(str(v)), "keyframes": lambda v: make_curve(f"0: {v}, 5: {v}, -1: {v}")}
+
+
+@pytest.mark.parametrize("how", ["text", "keyframes", "list"])
+@pytest.mark.parametrize("kind", ["at once", "static"])
+def test_constant_curves_are_plain_numbers_bit_for_bit(model, motion, tmp_path: Path, how: str, kind: str) -> None:
+    """Influence, attention scale and motion LoRA, also at values that single precision cannot hold."""
+
+    def clip(value: Any) -> Tensor:
+        given = with_settings(with_motion_lora(motion, lora_file(tmp_path), value(0.7)), influence=value(0.9), attention_scale=value(1.1))
+        return run_ksampler(animate(model, given, WINDOWS[kind]), frames=24)
+
+    makers = {**CONSTANTS, "list": lambda v: as_strength([v] * 24)}
+    assert torch.equal(clip(makers[how]), clip(CONSTANTS["number"]))
+
+
+def test_a_constant_over_frames_that_is_found_out_late_is_the_same(model, motion) -> None:
+    """A curve that changes only beyond the clip is not known to be constant; its frames are equal all the same."""
+    curve = make_curve("0..30: 0.9, 200: 3")
+    assert isinstance(as_strength(curve), Curve)
+    clips = [run_ksampler(animate(model, with_settings(motion, influence=value))) for value in (curve, 0.9)]
+    assert torch.equal(*clips)
+
+
+def test_attention_scale_by_frame(motion) -> None:
+    """Frame j's keys are multiplied by value j, in every window; a number for all is what it was."""
+    block = motion.model.places()["input", 1]
+    x = torch.randn(16, 32, 4, 4, generator=torch.Generator().manual_seed(0))
+    inner = block.temporal_transformer.transformer_blocks[0].attention_blocks[0]
+    tokens = torch.randn(1, 16, 5, 32, generator=torch.Generator().manual_seed(1))
+    scales = torch.linspace(0.5, 2, 16)
+    seen: list[Tensor] = []
+
+    def attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+        seen.append(k)
+        return scaled_dot_product_attention(q, k, v, heads)
+
+    for scale in (torch.tensor(1.0), scales.view(16, 1, 1)):
+        inner(tokens, attention, scale)
+    assert torch.equal(seen[1], seen[0] * scales.view(1, 1, 16, 1))
+    same = [block(x, 16, modulation=Modulation(None, scale)) for scale in (torch.tensor(1.5), torch.full((16, 1, 1, 1), 1.5))]
+    assert torch.equal(*same)
+
+
+# --- places ----------------------------------------------------------------------------------------------------------
+
+
+def test_masks_keep_the_motion_out_of_places(motion) -> None:
+    """Half of the mask is 0: there, in each frame, the block returns its input; elsewhere it is the block without a mask."""
+    block = motion.model.places()["input", 1]
+    x = torch.randn(16, 32, 8, 8, generator=torch.Generator().manual_seed(0))
+    mask = torch.zeros(1, 64, 64)
+    mask[:, :, :32] = 1
+    value = make_curve("1.0", mask=mask).at(Moment(range(16), 16, lambda: 0.0))
+    out, plain = block(x, 16, modulation=Modulation(value)), block(x, 16)
+    assert torch.equal(out[..., 4:], x[..., 4:])
+    assert torch.equal(out[..., :4], plain[..., :4])
+
+
+def test_a_mask_per_frame_follows_its_frame(model, motion) -> None:
+    masks = torch.arange(FRAMES).view(-1, 1, 1).expand(-1, 16, 16) / FRAMES
+    animated = animate(model, with_settings(motion, influence=make_curve("2.0", mask=masks)), WINDOWS["static"])
+    with spied(animated, motion) as found:
+        run_ksampler(animated, frames=FRAMES, steps=1)
+    for indices, factors in found:
+        assert factors == pytest.approx([2 * i / FRAMES for i in indices], abs=1e-4)
+
+
+def test_two_curves_multiply() -> None:
+    steps = make_curve("0: 1, 1.0: 0", STEPS)
+    both = make_curve("0: 0, 4: 8", times=steps)
+    assert both.at(Moment([1, 3], 5, lambda: 0.25)).flatten().tolist() == [1.5, 4.5]
+    assert make_curve("3", times=make_curve("2")).at(Moment([0], 1, lambda: 0.0)) == 6.0
+    masked = make_curve("1", mask=torch.ones(2, 4, 4), times=make_curve("0: 0, 1: 1", mask=torch.ones(1, 6, 6)))
+    assert masked.at(Moment([0, 1], 2, lambda: 0.0)).shape == (2, 1, 4, 4)
+
+
+# --- motion LoRA -----------------------------------------------------------------------------------------------------
+
+
+def test_a_lora_that_stays_apart_equals_one_that_is_merged(model, motion, tmp_path: Path) -> None:
+    """A mask of ones keeps it from being merged. Also in windows, in views, and through clones and a compiled model."""
+    path = lora_file(tmp_path)
+    apart = with_motion_lora(motion, path, make_curve("0.8", mask=torch.ones(1, 8, 8)))
+    merged = with_motion_lora(motion, path, 0.8)
+    assert len(curved_loras(apart)) == 1 and not apart.patches and merged.patches and not curved_loras(merged)
+    assert "at a curve: 168 of 168 keys matched" in settings_of(apart).loras[-1]
+    for kind in ("at once", "static", "views"):
+        frames = 16 if kind == "at once" else FRAMES
+        clips = [run_ksampler(animate(model, given, WINDOWS[kind]).clone(), frames=frames) for given in (apart, merged, motion)]
+        assert distance(clips[0], clips[1]) < 1e-4 and distance(clips[2], clips[1]) > 1e-3
+
+
+class PerFrame(torch.nn.Module):
+    """A layer whose weights, merged by hand, are others for each frame of ``(B, F, P, C)``."""
+
+    def __init__(self, layer: Any, change: Tensor, strengths: Tensor) -> None:
+        super().__init__()
+        self.weights = [layer.weight + strength * change for strength in strengths]
+        self.bias = layer.bias
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        rows = [torch.nn.functional.linear(tokens[:, i], weight, self.bias) for i, weight in enumerate(self.weights)]
+        return torch.stack(rows, dim=1)
+
+
+def test_a_lora_by_frame_equals_weights_merged_by_frame(motion, tmp_path: Path) -> None:
+    import copy
+
+    strengths = torch.linspace(-1, 2, 16)
+    apart = with_motion_lora(motion, lora_file(tmp_path), make_curve("0: -1, 15: 2"))
+    lora = curved_loras(apart)[0]
+    layers = lora.network.layers(apart.model)
+    block = apart.model.places()["input", 1]
+    reference = copy.deepcopy(block)
+    for name, layer in list(block.named_modules()):
+        if layer in layers:
+            pair = layers[layer]
+            parent, _, leaf = name.rpartition(".")
+            changed = PerFrame(layer, pair.up.weight @ pair.down.weight, strengths)
+            reference.get_submodule(parent).register_module(leaf, changed)
+    x = torch.randn(32, 32, 4, 4, generator=torch.Generator().manual_seed(0))
+    value = lora.strength.at(Moment(range(16), 16, lambda: 0.0))
+    got = block(x, 16, modulation=Modulation(None, None, (layers,), (value,)))
+    assert torch.allclose(value.flatten(), strengths, atol=1e-6)
+    assert distance(got - x, reference(x, 16) - x) < 1e-5
+    assert distance(got - x, block(x, 16) - x) > 1e-2
+
+
+def test_a_lora_by_frame_in_windows(model, motion, tmp_path: Path) -> None:
+    """In views and in windows: with a curve that falls to 0 the last frames' own changes are gone; the module is not changed."""
+    apart = with_motion_lora(motion, lora_file(tmp_path), make_curve("0: 0, -1: 0, 1: 0", mask=torch.ones(1, 4, 4)))
+    for kind in ("static", "views"):
+        clips = [run_ksampler(animate(model, given, WINDOWS[kind]), frames=FRAMES) for given in (apart, motion)]
+        assert distance(*clips) < 1e-6
+
+
+def test_a_mask_keeps_a_lora_out_of_places(motion, tmp_path: Path) -> None:
+    mask = torch.zeros(1, 4, 4)
+    mask[..., :2] = 1
+    apart = with_motion_lora(motion, lora_file(tmp_path), make_curve("1", mask=mask))
+    lora = curved_loras(apart)[0]
+    block, layers = apart.model.places()["input", 1], lora.network.layers(apart.model)
+    x = torch.randn(16, 32, 4, 4, generator=torch.Generator().manual_seed(0))
+    value = lora.strength.at(Moment(range(16), 16, lambda: 0.0))
+    some, none = block(x, 16, modulation=Modulation(None, None, (layers,), (value,))), block(x, 16)
+    every = block(x, 16, modulation=Modulation(None, None, (layers,), (torch.tensor(1.0),)))
+    assert torch.allclose(some[..., 2:], none[..., 2:], atol=1e-6) and torch.allclose(some[..., :2], every[..., :2], atol=1e-6)
+
+
+def test_the_host_loads_and_unloads_a_lora_that_stays_apart(model, motion, tmp_path: Path) -> None:
+    animated = animate(model, with_motion_lora(motion, lora_file(tmp_path), make_curve(FADE)))
+    lora = animated.get_additional_models()[0].get_additional_models()[0]
+    run_ksampler(animated)
+    assert any(loaded is not None and loaded.model is lora.model for loaded in comfy.model_management.loaded_models())
+    comfy.model_management.unload_all_models()
+    assert torch.isfinite(run_ksampler(animated)).all()
+
+
+# --- CFG -------------------------------------------------------------------------------------------------------------
+
+
+def cfg_clip(model: Any, cfg: Any, **kw: Any) -> Tensor:
+    return run_ksampler(with_cfg_curve(model, cfg) if isinstance(cfg, Curve) else model, **({} if isinstance(cfg, Curve) else {"cfg": cfg}), **kw)
+
+
+@pytest.mark.parametrize("cfg", [5.3, 1.0, 0.0])
+def test_a_constant_cfg_is_the_samplers_bit_for_bit(model, motion, cfg: float) -> None:
+    """Whatever CFG the sampler says; 1.0 leaves out the negative prompt in both."""
+    animated = animate(model, motion)
+    assert torch.equal(cfg_clip(animated, make_curve(str(cfg))), cfg_clip(animated, cfg))
+
+
+def test_frame_i_gets_cfg_i(model) -> None:
+    """Without motion, frame i of a clip with a CFG per frame is frame i of the clip with that CFG. Also in windows."""
+    curve = make_curve("0: 1, 10: 9, -1: 0")
+    wanted = [curve.values(24)[i] for i in (0, 5, 10, 17, 23)]
+    references = [cfg_clip(model, cfg, frames=24)[i] for cfg, i in zip(wanted, (0, 5, 10, 17, 23), strict=True)]
+    for given in (model, with_windows(model, ContextOptions(16, 4, freenoise=False))):
+        clip = cfg_clip(given, curve, frames=24)
+        assert [distance(clip[i], reference) for i, reference in zip((0, 5, 10, 17, 23), references, strict=True)] == pytest.approx([0] * 5, abs=2e-4)
+
+
+def test_cfg_by_place_and_by_step(model) -> None:
+    mask = torch.ones(1, 8, 8)
+    mask[..., :4] = 0.5
+    half = cfg_clip(model, make_curve("6", mask=mask), steps=1, frames=2)
+    assert torch.allclose(half[..., :4], cfg_clip(model, 3.0, steps=1, frames=2)[..., :4], atol=1e-4)
+    assert torch.allclose(half[..., 4:], cfg_clip(model, 6.0, steps=1, frames=2)[..., 4:], atol=1e-4)
+    seen = []
+    watched = model.clone()
+    watched.set_model_sampler_post_cfg_function(lambda args: seen.append(args["cond_scale"]) or args["denoised"])
+    cfg_clip(watched, make_curve("0 hold: 6, 50%: 3, 100%: 2", STEPS), steps=4, frames=2)
+    assert seen[0] == 6 and seen[1] == 6 and 2 < seen[2] < 3 and seen[3] == 2
+
+
+def test_cfg_goes_with_nodes_that_have_their_own_formula(model) -> None:
+    from comfy_extras.nodes_model_advanced import RescaleCFG
+
+    rescaled = RescaleCFG().patch(model, 0.7)[0]
+    clip = cfg_clip(rescaled, make_curve("0: 2, 15: 8"))
+    assert distance(clip[15], cfg_clip(rescaled, 8.0)[15]) < 1e-4 and distance(clip[0], cfg_clip(rescaled, 2.0)[0]) < 1e-4
+
+
+def test_guiders_without_one_cfg_are_refused_and_left_as_they_were(model) -> None:
+    from comfy_extras.nodes_custom_sampler import Guider_Basic, Guider_DualCFG
+
+    curved = with_cfg_curve(model, make_curve("0: 1, 15: 8"))
+    noise, latent = torch.zeros(16, 4, 8, 8), torch.zeros(16, 4, 8, 8)
+    for kind in (Guider_Basic, Guider_DualCFG):
+        guider = kind(curved)
+        conds = {"positive": conditioning(1), "middle": conditioning(2), "negative": conditioning(3)}
+        guider.inner_set_conds({"positive": conds["positive"]} if kind is Guider_Basic else conds)
+        with pytest.raises(ValueError, match=rf"needs one CFG between .*{kind.__name__} has none or several"):
+            guider.sample(noise, latent, comfy.samplers.sampler_object("euler"), torch.tensor([5.0, 0.0]), seed=1)
+    assert torch.isfinite(run_ksampler(model)).all()
+
+
+def test_the_sampler_node_takes_a_cfg_curve(model, motion) -> None:
+    latent = {"samples": torch.zeros(16, 4, 8, 8)}
+    choices = {"seed": 1, "steps": 2, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0}
+    animated = animate(model, motion)
+    clip = sample(animated, latent, conditioning(1), conditioning(2), cfg=make_curve(FADE), **choices)["samples"]
+    assert torch.equal(clip, run_ksampler(with_cfg_curve(animated, make_curve(FADE))))
+
+
+# --- controls --------------------------------------------------------------------------------------------------------
+
+
+class Adding(torch.nn.Module):
+    """A control network under the host's ControlNet that adds 1 everywhere in the middle."""
+
+    dtype = torch.float32
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1), requires_grad=False)
+
+    def forward(self, x: Tensor, **_: Any) -> dict[str, list[Any]]:
+        return {"input": [], "middle": [x.new_ones(x.shape[0], 128, 1, 1)], "output": []}
+
+
+def controlled(strength: float = 1.0, curve: Curve | None = None, chain: int = 1) -> list[Any]:
+    given = conditioning(1)
+    for _ in range(chain):
+        net = comfy.controlnet.ControlNet(Adding(), load_device=torch.device("cpu"), extra_conds=[])
+        given = host_nodes.ControlNetApply().apply_controlnet(given, net, marks(FRAMES, 64, 64, 3), strength)[0]
+    return given if curve is None else with_control_curve([given], curve)[0]
+
+
+def added(model: Any, positive: list[Any], frames: int, steps: int = 1) -> list[tuple[list[int], list[float]]]:
+    """Per model call: its frames, and what the controls add to each."""
+    found = []
+
+    def note(apply_model: Any, args: dict[str, Any]) -> Tensor:
+        given, count = args["c"], len(args["cond_or_uncond"])
+        indices = frames_of_call(given["transformer_options"], args["input"].shape[0] // count)[0]
+        values = given["control"]["middle"][0][:, 0, 0, 0].view(-1, len(indices)) if "control" in given else torch.zeros(1, len(indices))
+        found.extend((indices, row) for row in values.tolist())
+        return args["input"]
+
+    model = model.clone()
+    model.set_model_unet_function_wrapper(note)
+    latent = {"samples": torch.zeros(frames, 4, 8, 8)}
+    negative = [[positive[0][0] * 0.5, {**positive[0][1]}]]
+    host_nodes.common_ksampler(model, 1, steps, 3.0, "euler", "normal", positive, negative, latent)
+    return found
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("kind", WINDOWS)
+def test_frame_i_gets_control_strength_i(model, motion, kind: str, apart: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The curve holds for the control applied last; the one before it in the chain keeps its strength of 0.5."""
+    if apart:
+        monkeypatch.setattr(type(model), "get_free_memory", lambda *_: 0)
+    frames = 32 if kind == "at once" else FRAMES
+    found = added(animate(model, motion, WINDOWS[kind]), controlled(0.5, make_curve(FADE), chain=2), frames)
+    assert {i for indices, _ in found for i in indices} == set(range(frames))
+    for indices, values in found:
+        assert values == pytest.approx([0.5 + 0.5 * line(i, frames) for i in indices], abs=1e-6)
+
+
+def test_control_strength_by_step(model) -> None:
+    found = added(model, controlled(1.0, make_curve("0 hold: 2, 50%: 0", STEPS)), 2, steps=4)
+    values = [row[0] for _, row in found]
+    assert values[0] == 2 and values[-1] == 0 and values == sorted(values, reverse=True)
+
+
+def test_a_constant_control_curve_is_the_plain_strength_bit_for_bit(model, motion) -> None:
+    animated = animate(model, motion)
+    clips = [run_ksampler(animated, positive=given) for given in (controlled(0.7), controlled(1.0, make_curve("0.7")))]
+    assert torch.equal(*clips) and not torch.equal(clips[0], run_ksampler(animated))
+
+
+def test_a_control_curve_leaves_what_it_is_given(model) -> None:
+    given = controlled(0.7)
+    control = given[0][1]["control"]
+    curved = with_control_curve([given, given], make_curve(FADE))
+    assert given[0][1]["control"] is control and curved[0][0][1]["control"] is curved[1][0][1]["control"]
+    assert curved[0][0][1]["control"].get_models()[0].model is control.control_model
+    twice = with_control_curve([curved[0]], make_curve("2"))[0]
+    assert added(model, twice, 2)[0][1] == pytest.approx([0.7 * 2 * 0.25, 0.7 * 2 * 1.5])
+    with pytest.raises(ValueError, match=r"no control here yet\. Put this behind Apply ControlNet"):
+        with_control_curve([conditioning(1)], make_curve("1"))
+
+
+# --- several motion modules ------------------------------------------------------------------------------------------
+
+
+def test_motion_modules_take_turns_and_make_room(model, motion, other_motion) -> None:
+    """Each acts in its own steps only, and out of them it is not on the device; the clip is what it is without that."""
+    comfy.model_management.unload_all_models()
+    first = with_settings(motion, end_percent=0.5, influence=make_curve(FADE))
+    second = with_settings(other_motion, start_percent=0.5)
+    both = animate(animate(model, first), second)
+    seen = []
+
+    def on_device(apply_model: Any, args: dict[str, Any]) -> Tensor:
+        out = apply_model(args["input"], args["timestep"], **args["c"])
+        models = [loaded.model for loaded in comfy.model_management.loaded_models()]
+        seen.append((motion.model in models, other_motion.model in models, model.model in models))
+        return out
+
+    watched = both.clone()
+    watched.set_model_unet_function_wrapper(on_device)
+    clip = run_ksampler(watched, steps=4)
+    assert seen[0] == (True, False, True) and seen[-1] == (False, True, True)
+    assert seen == sorted(seen, reverse=True)
+    assert torch.equal(clip, run_ksampler(both, steps=4))
+    assert distance(clip, run_ksampler(animate(model, first), steps=4)) > 1e-3
+    assert distance(clip, run_ksampler(animate(model, second), steps=4)) > 1e-3
+
+
+def test_modules_together_add_up_per_curve(model, tmp_path: Path) -> None:
+    """Two modules that cross-fade over the frames: the first frame's block output is that of one, the last that of the other."""
+    motions = [load_motion_module(motion_file(tmp_path, "v3", seed=seed)) for seed in (3, 4)]
+    fades = [with_settings(given, influence=make_curve(text)) for given, text in zip(motions, ("0: 1, -1: 0", "0: 0, -1: 1"), strict=True)]
+    animated = animate(animate(model, fades[0]), fades[1])
+    with spied(animated, *motions) as found:
+        run_ksampler(animated, steps=1)
+    assert len(found) == 4  # two conds each
+    for (_, falling), (_, rising) in zip(found[:2], found[2:], strict=True):
+        assert falling == pytest.approx([1 - i / 15 for i in range(16)], abs=1e-4)
+        assert rising == pytest.approx([i / 15 for i in range(16)], abs=1e-4)
+
+
+# --- input -----------------------------------------------------------------------------------------------------------
+
+
+def test_lists_of_other_packs_are_a_value_per_frame() -> None:
+    curve = as_strength([1, 0.5, 0.25])
+    assert isinstance(curve, Curve) and curve.values(5) == [1, 0.5, 0.25, 0.25, 0.25]
+    assert make_curve("1, 2", loop=True).values(5) == [1, 2, 1, 2, 1]
+    assert [make_curve("1 2 3 4", STEPS).at_percent(p) for p in (0, 0.25, 0.6, 1.0)] == [1, 2, 3, 4]
+    assert as_strength(3) == 3.0 and as_strength([0.5, 0.5]) == 0.5 and as_strength(make_curve("2")) == 2.0
+
+
+@pytest.mark.parametrize(("value", "words"), [([], "empty list"), ("x", "got str"), (None, "got NoneType"), ([None], "got list")])
+def test_what_is_no_strength(value: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        as_strength(value)
+
+
+def test_a_curve_over_steps_refuses_frames_at_once() -> None:
+    with pytest.raises(ScheduleError, match=r"Line 2, column 1: over steps, places are parts"):
+        make_curve("0: 1\n8: 2", STEPS)
+
+
+def test_a_place_before_the_clip_stops_the_run_and_nothing_else(model, motion) -> None:
+    animated = animate(model, with_settings(motion, influence=make_curve("-20: 1, -1: 0")))
+    with pytest.raises(ValueError, match=r"Line 1, column 1: -20 lies before the first of 16 frames"):
+        run_ksampler(animated)
+    assert torch.isfinite(run_ksampler(animated, frames=24)).all()
