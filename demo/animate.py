@@ -22,6 +22,7 @@ TINY_MODELS = {
     "dreamshaper_8.safetensors": "tiny_sd15.safetensors",
     "sd_xl_base_1.0.safetensors": "tiny_sdxl.safetensors",
     "control_v11f1p_sd15_depth.pth": "tiny_t2i_adapter.safetensors",
+    "my_style_lora.safetensors": "AnimateLCM_sd15_t2v_lora.safetensors",
     "v3_sd15_sparsectrl_rgb.ckpt": "mm_sd15_v3_sparsectrl_rgb.safetensors",
     "v3_sd15_sparsectrl_scribble.ckpt": "mm_sd15_v3_sparsectrl_scribble.safetensors",
 }

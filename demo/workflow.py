@@ -102,7 +102,7 @@ def _read_widgets(inputs: Iterator[tuple[str, Any]], values: Iterator[Any], pref
     """Pair widgets with stored values. A workflow older than a node's newest widgets has too few: they keep defaults."""
     for name, spec in inputs:
         kind, options = spec[0], spec[1] if len(spec) > 1 else {}
-        is_widget = isinstance(kind, list) or kind in WIDGET_TYPES
+        is_widget = isinstance(kind, list) or options.get("widgetType", kind) in WIDGET_TYPES
         if not is_widget or options.get("forceInput"):
             continue
         default = options.get("default", kind[0] if isinstance(kind, list) and kind else None)

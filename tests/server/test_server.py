@@ -22,6 +22,10 @@ NODES = {
     "ContextWindowOptions",
     "ApplyContextWindows",
     "PreviewContextWindows",
+    "PromptTravel",
+    "ValueCurve",
+    "ApplyCFGCurve",
+    "ApplyControlCurve",
     "ApplyFrameNoise",
     "ApplyFreeInit",
     "PinFrames",
@@ -33,7 +37,7 @@ FAST = {**SMALL, "width": 64, "height": 64, "steps": 2}
 del FAST["batch_size"]
 FRAMES = {
     "long_clip": 40, "long_animatediff": 32, "hotshot_xl": 8, "loop": 24, "video_to_video": 24, "controlnet": 24,
-    "sparsectrl_storyboard": 32, "sparsectrl_controlnet": 24,
+    "sparsectrl_storyboard": 32, "sparsectrl_controlnet": 24, "prompt_travel": 48,
 }  # fmt: skip
 """Frames a workflow makes, where they are not 16."""
 
