@@ -8,7 +8,7 @@ from comfy_api.latest import io, ui
 
 from ..sampling.control_curve import with_control_curve
 from ..sampling.curve import AXES, FRAMES, as_curve, make_curve
-from ..sampling.curve_picture import described, plot
+from ..sampling.curve_picture import plot
 from ..sampling.guidance import with_cfg_curve
 from ..sampling.keyframes import EASES, LINEAR
 from ..sampling.prompt_travel import BLENDS, TravelOptions, travel
@@ -80,8 +80,7 @@ class ValueCurve(io.ComfyNode):
     ) -> io.NodeOutput:
         frames = _frames(num_frames, latent)
         curve = make_curve(values, over, easing, loop, **others)
-        shown = ui.PreviewImage(plot(curve, frames), cls=cls).as_dict() | text(described(curve, frames)).as_dict()
-        return io.NodeOutput(curve, curve.numbers(frames), ui=shown)
+        return io.NodeOutput(curve, curve.numbers(frames), ui=ui.PreviewImage(plot(curve, frames), cls=cls))
 
 
 class PromptTravel(io.ComfyNode):

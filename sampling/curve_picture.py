@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from .curve import STEPS, Curve
 from .keyframes import laid_out
 from .window_picture import EMPTY, GAP, INK, PAPER
 
-WIDTH, HEIGHT = 480, 200
-LEFT, BOTTOM, TOP = 52, 24, 12
+WIDTH, HEIGHT = 480, 240
+LEFT, BOTTOM, TOP, TEXT = 58, 28, 34, 15
+"""Pixels: of the picture, around the curve, and of letters."""
 LINE, KEY = (93, 173, 226), (244, 208, 63)
 SAMPLES = 200
 """Points along the sampling run."""
@@ -46,6 +47,8 @@ def plot(curve: Curve, frames: int) -> Tensor:
         low, high = low - 0.5, high + 0.5
     image = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     pen = ImageDraw.Draw(image)
+    pen.font = ImageFont.load_default(TEXT)
+    pen.text((GAP, 8), described(curve, frames), INK)
     width, height = WIDTH - LEFT - 2 * GAP, HEIGHT - TOP - BOTTOM
     last = max(len(values) - 1, 1)
 
@@ -55,7 +58,7 @@ def plot(curve: Curve, frames: int) -> Tensor:
     for tick in _ticks(low, high):
         y = spot(0, tick)[1]
         pen.line((LEFT, y, LEFT + width, y), EMPTY)
-        pen.text((GAP // 2, y - 6), f"{tick:.6g}", INK)
+        pen.text((LEFT - GAP, y), f"{tick:.6g}", INK, anchor="rm")
     _axis(pen, curve.over == STEPS, len(values), width)
     _draw_values(pen, [spot(i, value) for i, value in enumerate(values)], curve.over == STEPS)
     for key in [] if curve.schedule.values else laid_out(curve.schedule, None if curve.over == STEPS else frames):
@@ -73,8 +76,7 @@ def _axis(pen: ImageDraw.ImageDraw, steps: bool, count: int, width: int) -> None
     marks = marks or [(i / max(count - 1, 1), str(i)) for i in range(0, count, every)]
     for share, text in marks:
         x = LEFT + width * share
-        pen.text((x - 3 * len(text), HEIGHT - BOTTOM + 6), text, INK)
-    pen.text((WIDTH - 44, 1), "steps" if steps else "frames", INK)
+        pen.text((x, HEIGHT - BOTTOM + 16), text, INK, anchor="mm")
 
 
 def _draw_values(pen: ImageDraw.ImageDraw, spots: list[tuple[float, float]], steps: bool) -> None:

@@ -8,7 +8,6 @@ const NODES = [
   "LoadSparseCtrl",
   "SparseCtrlApply",
   "PromptTravel",
-  "ValueCurve",
 ];
 const NAME = "found";
 const LINE_HEIGHT = 14;

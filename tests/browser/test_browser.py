@@ -133,7 +133,10 @@ def test_nodes_show_what_they_found_and_do_not_store_it(page: Any, pictures: Pat
     assert page.problems == []
 
 
-@pytest.mark.parametrize("name", ["long_clip", "sparsectrl_storyboard", "sparsectrl_controlnet"])
+AFTER = ["long_clip", "sparsectrl_storyboard", "sparsectrl_controlnet", "value_curves", "control_curve", "prompt_travel_loras"]
+
+
+@pytest.mark.parametrize("name", AFTER)
 def test_nothing_overlaps_after_a_run(page: Any, pictures: Path, name: str) -> None:
     """Nodes grow when they show what they found, and pictures."""
     graph = workflow(name)
