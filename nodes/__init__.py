@@ -5,7 +5,7 @@ from comfy_api.latest import ComfyExtension, io
 from .apply import ApplyMotionModule, MotionSettings
 from .context import ApplyContextWindows, ContextWindowOptions, PreviewContextWindows
 from .load import ApplyDomainAdapter, ApplyMotionLoRA, LoadMotionModule, LoadSparseCtrl, register_model_folders
-from .noise import ApplyFrameNoise, ApplyFreeInit
+from .noise import ApplyFrameNoise, ApplyFreeInit, RandomFrameNoise
 from .sample import AnimateDiffSampler, PinFrames
 from .schedule import ApplyCFGCurve, ApplyControlCurve, PromptTravel, ValueCurve
 from .sparse_control import SparseCtrlApply
@@ -24,6 +24,7 @@ NODES: list[type[io.ComfyNode]] = [
     ApplyCFGCurve,
     ApplyControlCurve,
     ApplyFrameNoise,
+    RandomFrameNoise,
     ApplyFreeInit,
     PinFrames,
     LoadSparseCtrl,

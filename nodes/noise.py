@@ -6,8 +6,75 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..sampling.noise import FILTERS, KINDS, FrameNoise, FreeInit, with_noise
+from ..sampling.noise import FILTERS, KINDS, ClipNoise, FrameNoise, FreeInit, with_noise
 from .types import CATEGORY
+
+
+def _kind_inputs() -> list[Any]:
+    """How frames share their noise."""
+    return [
+        io.Combo.Input(
+            "kind",
+            options=list(KINDS),
+            default=KINDS[0],
+            tooltip="per frame: a seed each. repeated: the first frames again. constant: one for all. freenoise: those of the "
+            "window before, shuffled.",
+        ),
+        io.Float.Input(
+            "shared",
+            default=0.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip="How much of the noise all frames have in common: 0.0 none, 1.0 all. Range 0 to 1.",
+        ),
+        io.Int.Input(
+            "length",
+            default=16,
+            min=1,
+            max=4096,
+            advanced=True,
+            tooltip="For repeated and freenoise: after how many frames. Range 1 to 4096.",
+        ),
+        io.Int.Input(
+            "overlap",
+            default=4,
+            min=0,
+            max=4095,
+            advanced=True,
+            tooltip="For freenoise: frames that windows share. Range 0 to 4095.",
+        ),
+    ]
+
+
+class RandomFrameNoise(io.ComfyNode):
+    """Seed -> NOISE."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="RandomFrameNoise",
+            display_name="Random Frame Noise",
+            category=CATEGORY,
+            description="Noise of a seed per frame, or that frames share, for SamplerCustomAdvanced and other nodes that take NOISE.",
+            search_aliases=["noise type", "per frame seed", "random noise", "freenoise"],
+            inputs=[
+                io.Int.Input(
+                    "noise_seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="The same seed gives the same noise. 0 to 2^64 - 1.",
+                ),
+                *_kind_inputs(),
+            ],
+            outputs=[io.Noise.Output("noise", tooltip="For SamplerCustomAdvanced.")],
+        )
+
+    @classmethod
+    def execute(cls, noise_seed: int, **choices: Any) -> io.NodeOutput:
+        return io.NodeOutput(ClipNoise(noise_seed, FrameNoise(**choices)))
 
 
 class ApplyFrameNoise(io.ComfyNode):
@@ -24,37 +91,7 @@ class ApplyFrameNoise(io.ComfyNode):
             search_aliases=["noise type", "per frame seed", "constant noise", "repeated noise", "freenoise"],
             inputs=[
                 io.Model.Input("model", tooltip="Any MODEL whose latent batch is a clip; animated or not."),
-                io.Combo.Input(
-                    "kind",
-                    options=list(KINDS),
-                    default=KINDS[0],
-                    tooltip="per frame: a seed each. repeated: the first frames again. constant: one for all. freenoise: "
-                    "those of the window before, shuffled.",
-                ),
-                io.Float.Input(
-                    "shared",
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="How much of the noise all frames have in common: 0.0 none, 1.0 all. Range 0 to 1.",
-                ),
-                io.Int.Input(
-                    "length",
-                    default=16,
-                    min=1,
-                    max=4096,
-                    advanced=True,
-                    tooltip="For repeated and freenoise: after how many frames. Range 1 to 4096.",
-                ),
-                io.Int.Input(
-                    "overlap",
-                    default=4,
-                    min=0,
-                    max=4095,
-                    advanced=True,
-                    tooltip="For freenoise: frames that windows share. Range 0 to 4095.",
-                ),
+                *_kind_inputs(),
             ],
             outputs=[io.Model.Output("model", tooltip="The MODEL with this noise. The one given stays as it is.")],
         )

@@ -30,7 +30,7 @@ from .attention import host_attention
 from .beta_schedule import restore_beta_schedule, set_beta_schedule
 from .clip import follow_clip
 from .context_options import ContextOptions
-from .curve import Moment, moment_of_call, resized, value_at
+from .curve import Moment, Strength, moment_of_call, resized, value_at
 from .group_norm import SCOPES, pooled_norms
 from .patcher import config_of, curved_loras, family_of, settings_of, without_dynamic
 from .sparse_control import check_controls
@@ -200,23 +200,23 @@ def _calc_cond_batch(
 
 
 def _modulation(motion: ModelPatcher, moment: Moment, x: Tensor) -> Modulation | None:
-    """Strengths as tensors, or None in place of those that change nothing. None for all if the module adds nothing."""
+    """Strengths as tensors, or None in place of a plain 1 (not of curves that pass 1: a compiled graph stays the same graph).
+    None for all if the module adds nothing."""
 
-    def on_device(value: float | Tensor) -> Tensor:
+    def now(strength: Strength) -> Tensor:
+        value = value_at(strength, moment)
         value = resized(value, x.shape[-2:]) if isinstance(value, Tensor) else torch.tensor(value)
         return value.to(x.device, torch.float32)
 
-    settings = settings_of(motion)
-    influence, scale = (value_at(strength, moment) for strength in (settings.influence, settings.attention_scale))
+    settings, loras = settings_of(motion), curved_loras(motion)
+    influence = value_at(settings.influence, moment)
     if not isinstance(influence, Tensor) and influence == 0.0:
         return None
-    loras = [(lora.network.layers(motion.model), value_at(lora.strength, moment)) for lora in curved_loras(motion)]
-    loras = [(layers, strength) for layers, strength in loras if isinstance(strength, Tensor) or strength != 0.0]
     return Modulation(
-        None if not isinstance(influence, Tensor) and influence == 1.0 else on_device(influence),
-        None if not isinstance(scale, Tensor) and scale == 1.0 else on_device(scale),
-        tuple(layers for layers, _ in loras),
-        tuple(on_device(strength) for _, strength in loras),
+        None if settings.influence == 1.0 else now(settings.influence),
+        None if settings.attention_scale == 1.0 else now(settings.attention_scale),
+        tuple(lora.network.layers(motion.model) for lora in loras),
+        tuple(now(lora.strength) for lora in loras),
     )
 
 

@@ -1,7 +1,7 @@
 """Noise that belongs to frames, and FreeInit: what a clip starts from, with any sampler.
 
-``with_noise`` puts it on a MODEL, animated or not; one wrapper around the host's sampling carries it out. Called by
-``nodes.noise``.
+``with_noise`` puts it on a MODEL, animated or not; one wrapper around the host's sampling carries it out. ``ClipNoise`` is the
+same for a NOISE socket. Called by ``nodes.noise``.
 """
 
 from __future__ import annotations
@@ -111,6 +111,18 @@ def initial_noise(like: Tensor, seed: int, options: FrameNoise) -> Tensor:
     if options.kind == FREENOISE:
         comfy.context_windows.apply_freenoise(noise, 0, options.length, options.overlap, seed)
     return noise
+
+
+class ClipNoise:
+    """Noise of frames on the host's NOISE socket. It covers the start of a run; what samplers add at each step is theirs."""
+
+    def __init__(self, seed: int, options: FrameNoise) -> None:
+        self.seed = seed
+        self.options = options
+
+    def generate_noise(self, input_latent: dict[str, Any]) -> Tensor:
+        """Called by the host: noise for the latents of a clip, ``(F, C, H, W)``."""
+        return initial_noise(input_latent["samples"].cpu(), self.seed, self.options)
 
 
 def _step_noise(like: Tensor, sigmas: Tensor, seed: int, options: FrameNoise, brownian: bool) -> Any:

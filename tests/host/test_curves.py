@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +14,11 @@ import pytest
 import torch
 from animatediff_native.motion.attention import scaled_dot_product_attention
 from animatediff_native.motion.module import Modulation
+from animatediff_native.motion.views import views_over
 from animatediff_native.sampling.context_options import ContextOptions
 from animatediff_native.sampling.control_curve import with_control_curve
 from animatediff_native.sampling.curve import STEPS, Curve, Moment, as_strength, frames_of_call, make_curve, percent_of
+from animatediff_native.sampling.curve_picture import HEIGHT, KEY, LEFT, TOP, WIDTH, described, plot
 from animatediff_native.sampling.guidance import with_cfg_curve
 from animatediff_native.sampling.inject import animate
 from animatediff_native.sampling.keyframes import ScheduleError
@@ -234,21 +237,24 @@ class PerFrame(torch.nn.Module):
         return torch.stack(rows, dim=1)
 
 
-def test_a_lora_by_frame_equals_weights_merged_by_frame(motion, tmp_path: Path) -> None:
-    import copy
+def merged_by_frame(block: Any, layers: Any, strengths: Tensor) -> Any:
+    """A copy of a temporal block whose layers hold other weights for each frame."""
+    reference = copy.deepcopy(block)
+    for name, layer in list(block.named_modules()):
+        if layer in layers:
+            parent, _, leaf = name.rpartition(".")
+            change = layers[layer].up.weight @ layers[layer].down.weight
+            reference.get_submodule(parent).register_module(leaf, PerFrame(layer, change, strengths))
+    return reference
 
+
+def test_a_lora_by_frame_equals_weights_merged_by_frame(motion, tmp_path: Path) -> None:
     strengths = torch.linspace(-1, 2, 16)
     apart = with_motion_lora(motion, lora_file(tmp_path), make_curve("0: -1, 15: 2"))
     lora = curved_loras(apart)[0]
     layers = lora.network.layers(apart.model)
     block = apart.model.places()["input", 1]
-    reference = copy.deepcopy(block)
-    for name, layer in list(block.named_modules()):
-        if layer in layers:
-            pair = layers[layer]
-            parent, _, leaf = name.rpartition(".")
-            changed = PerFrame(layer, pair.up.weight @ pair.down.weight, strengths)
-            reference.get_submodule(parent).register_module(leaf, changed)
+    reference = merged_by_frame(block, layers, strengths)
     x = torch.randn(32, 32, 4, 4, generator=torch.Generator().manual_seed(0))
     value = lora.strength.at(Moment(range(16), 16, lambda: 0.0))
     got = block(x, 16, modulation=Modulation(None, None, (layers,), (value,)))
@@ -257,11 +263,36 @@ def test_a_lora_by_frame_equals_weights_merged_by_frame(motion, tmp_path: Path) 
     assert distance(got - x, block(x, 16) - x) > 1e-2
 
 
-def test_a_lora_by_frame_in_windows(model, motion, tmp_path: Path) -> None:
-    """In views and in windows: with a curve that falls to 0 the last frames' own changes are gone; the module is not changed."""
-    apart = with_motion_lora(motion, lora_file(tmp_path), make_curve("0: 0, -1: 0, 1: 0", mask=torch.ones(1, 4, 4)))
+def test_a_lora_by_frame_in_views(motion, tmp_path: Path) -> None:
+    """In every window of the attention, frame i has strength i; also with a strength per place."""
+    apart = with_motion_lora(motion, lora_file(tmp_path), make_curve("0: -1, 23: 2"))
+    lora = curved_loras(apart)[0]
+    block, layers = apart.model.places()["input", 1], lora.network.layers(apart.model)
+    value = lora.strength.at(Moment(range(24), 24, lambda: 0.0))
+    windows = [list(range(16)), list(range(8, 24)), [*range(16, 24), *range(8)]]
+    weights = [[1.0 + i + w for i in range(16)] for w in range(3)]
+    views = views_over(windows, weights, 24)
+    tokens = torch.randn(2, 24, 6, 32, generator=torch.Generator().manual_seed(0))
+    inner = block.temporal_transformer.transformer_blocks[0]
+    strengths = value.flatten()
+    fused, total = torch.zeros_like(tokens), torch.zeros(24)
+    for window, row in zip(windows, weights, strict=True):
+        reference = merged_by_frame(inner, layers, strengths[window])
+        part = reference.attend(tokens[:, window], scaled_dot_product_attention, Modulation())
+        fused[:, window] += part * torch.tensor(row)[None, :, None, None]
+        total[window] += torch.tensor(row)
+    wanted = fused / total[None, :, None, None]
+    wanted = wanted + inner.ff(inner.ff_norm(wanted))
+    by_place = value.expand(-1, 1, 2, 3)
+    for given in (value, by_place):
+        modulation = Modulation(None, None, (layers,), (given,)).on((2, 3))
+        assert distance(inner(tokens, scaled_dot_product_attention, modulation, views), wanted) < 1e-5
+
+
+def test_a_lora_at_strength_0_by_curve_is_no_lora(model, motion, tmp_path: Path) -> None:
+    apart = with_motion_lora(motion, lora_file(tmp_path), make_curve("0", mask=torch.ones(1, 4, 4)))
     for kind in ("static", "views"):
-        clips = [run_ksampler(animate(model, given, WINDOWS[kind]), frames=FRAMES) for given in (apart, motion)]
+        clips = [run_ksampler(animate(model, given, WINDOWS[kind]), frames=FRAMES, steps=1) for given in (apart, motion)]
         assert distance(*clips) < 1e-6
 
 
@@ -501,3 +532,45 @@ def test_a_place_before_the_clip_stops_the_run_and_nothing_else(model, motion) -
     with pytest.raises(ValueError, match=r"Line 1, column 1: -20 lies before the first of 16 frames"):
         run_ksampler(animated)
     assert torch.isfinite(run_ksampler(animated, frames=24)).all()
+
+
+# --- plots -----------------------------------------------------------------------------------------------------------
+
+
+def spots(picture: Tensor, colour: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Where dots of a colour are, as the middle of each (x, y), from left to right."""
+    hit = (picture[0] - torch.tensor(colour) / 255).abs().amax(dim=-1) < 0.02
+    columns = hit.any(dim=0).nonzero().flatten().tolist()
+    found = []
+    for start in [x for x in columns if x - 1 not in columns]:
+        end = next(x for x in range(start, picture.shape[2] + 1) if x not in columns)
+        rows = hit[:, start:end].any(dim=1).nonzero().flatten()
+        found.append(((start + end - 1) // 2, int(rows.float().mean())))
+    return found
+
+
+def test_the_plot_shows_keyframes_where_they_are() -> None:
+    picture = plot(make_curve("0: 0, 5: 1, -1: 0.5"), 11)
+    assert picture.shape == (1, HEIGHT, WIDTH, 3) and picture.min() >= 0 and picture.max() <= 1
+    dots = spots(picture, KEY)
+    assert len(dots) == 3
+    (x0, y0), (x1, y1), (x2, y2) = dots
+    assert x1 - x0 == pytest.approx(x2 - x1, abs=2) and (x0, y1) == (LEFT, TOP)
+    assert y0 - y1 == pytest.approx(2 * (y2 - y1), abs=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "over", "frames", "words"),
+    [
+        ("0.5", "frames", 1, "0.5 everywhere, over frames"),
+        ("1, 2, 3", "frames", 4096, "1 to 3, over frames"),
+        ("0: -1e30, 100: 1e30", "frames", 16, "-1e+30 to -7e+29, over frames"),
+        ("0: 9, 50%: 7, 1.0: 4", "steps", 16, "4 to 9, over steps"),
+        ("0: 1e-30, 15: 2e-30", "frames", 16, "1e-30 to 2e-30, over frames"),
+    ],
+)
+def test_any_curve_can_be_drawn(text: str, over: str, frames: int, words: str) -> None:
+    curve = make_curve(text, over)
+    assert described(curve, frames) == words
+    assert plot(curve, frames).isfinite().all()
+    assert described(make_curve(text, over, mask=torch.ones(3, 4, 4), times=make_curve("2")), frames).endswith("times a mask of 3 and another curve")

@@ -6,6 +6,7 @@ import math
 import time
 from typing import Any
 
+import comfy.samplers
 import comfy.utils
 import pytest
 import torch
@@ -14,6 +15,7 @@ from animatediff_native.sampling.context_options import ContextOptions
 from animatediff_native.sampling.inject import animate
 from animatediff_native.sampling.noise import (
     FILTERS,
+    ClipNoise,
     FrameNoise,
     FreeInit,
     frame_seeds,
@@ -203,3 +205,19 @@ def test_both_at_once(model) -> None:
     assert (long[:16] - short).norm() / short.norm() < 1e-4
     plain = run_ksampler(noised(model), steps=2)
     assert (plain - short).norm() / short.norm() > 1e-2, "the second iteration has new noise"
+
+
+def test_noise_for_custom_sampling_is_that_of_the_model(model) -> None:
+    """A clip through SamplerCustomAdvanced with our NOISE is the KSampler clip of a MODEL with the same noise, bit for bit."""
+    from comfy_extras.nodes_custom_sampler import Guider_Basic, SamplerCustomAdvanced
+
+    options = FrameNoise("repeated", length=3, shared=0.2)
+    wanted = run_ksampler(with_noise(model, frames=options), frames=8, cfg=1.0, seed=5)
+    guider = Guider_Basic(model)
+    guider.set_conds(conditioning(1))
+    sampling = model.get_model_object("model_sampling")
+    sigmas = comfy.samplers.calculate_sigmas(sampling, "normal", 2)
+    latent = {"samples": torch.zeros(8, 4, 8, 8)}
+    noise = ClipNoise(5, options)
+    got = SamplerCustomAdvanced.execute(noise, guider, comfy.samplers.sampler_object("euler"), sigmas, latent).args[0]["samples"]
+    assert torch.equal(got, wanted) and noise.seed == 5

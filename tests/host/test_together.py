@@ -10,8 +10,10 @@ import comfy.samplers
 import pytest
 import torch
 from animatediff_native.sampling.context_options import ContextOptions
+from animatediff_native.sampling.curve import make_curve
 from animatediff_native.sampling.inject import animate
-from animatediff_tests.tiny import conditioning, run_ksampler
+from animatediff_native.sampling.patcher import with_motion_lora, with_settings
+from animatediff_tests.tiny import conditioning, lora_file, run_ksampler
 from comfy_extras import nodes_custom_sampler, nodes_freelunch, nodes_model_advanced, nodes_perpneg
 
 import nodes as host_nodes
@@ -193,3 +195,15 @@ def test_torch_compile_with_views_that_move(model, motion) -> None:
     wanted = run_ksampler(animate(model, motion, views), frames=24, steps=2, cfg=1.0)
     clip = run_ksampler(compiled(animate(model, motion, views)), frames=24, steps=2, cfg=1.0)
     assert (clip - wanted).norm() / wanted.norm() < 1e-5
+
+
+def test_torch_compile_with_curves(model, motion, tmp_path) -> None:
+    """Values that change over frames and steps, and a motion LoRA that is not merged, are data of the compiled graph too."""
+    torch._dynamo.reset()
+    steps = make_curve("0: 1, 1.0: 0.2", "steps")
+    given = with_motion_lora(motion, lora_file(tmp_path), make_curve("0: -1, -1: 1", times=steps))
+    given = with_settings(given, influence=make_curve("0: 0.5, -1: 1", times=steps), attention_scale=steps)
+    wanted = run_ksampler(animate(model, given), steps=3, cfg=1.0)
+    clip = run_ksampler(compiled(animate(model, given)), steps=3, cfg=1.0)
+    assert (clip - wanted).norm() / wanted.norm() < 1e-5
+    assert (wanted - run_ksampler(animate(model, motion), steps=3, cfg=1.0)).norm() / wanted.norm() > 1e-2

@@ -27,6 +27,7 @@ NODES = {
     "ApplyCFGCurve",
     "ApplyControlCurve",
     "ApplyFrameNoise",
+    "RandomFrameNoise",
     "ApplyFreeInit",
     "PinFrames",
     "LoadSparseCtrl",

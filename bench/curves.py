@@ -1,0 +1,118 @@
+"""What values over time cost: the temporal blocks with a plain number, with a value per frame or place, and with motion LoRAs.
+
+The temporal blocks of a full-size v2 module (those of ``attention.py``) on 16 frames, and a motion LoRA of rank 64 on all
+attention projections, merged (which is the plain module) or with a curve for its strength. fp32 on the CPU, fp16 on a GPU.
+Each kind runs REPEATS times, taking turns; the best counts. Beside it: reading a long schedule and laying it out.
+
+`python3 dev.py bench curves` runs this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from attention import PLACES
+from load import pack
+
+FRAMES = 16
+RANK = 64
+REPEATS = 5
+LIMITS = {"value per frame": 1.05, "value per place": 1.10, "LoRA with a curve": 1.60, "two LoRAs with curves": 2.20}
+PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
+
+
+def kinds(block: Any, channels: int, side: int, device: str, dtype: Any) -> dict[str, Any]:
+    """The modulations to compare."""
+    import torch
+    from animatediff_native.motion.low_rank import LowRank
+    from animatediff_native.motion.module import Modulation
+
+    layers = {}
+    for attention in block.temporal_transformer.transformer_blocks[0].attention_blocks:
+        for name in PROJECTIONS:
+            layers[attention.get_submodule(name)] = LowRank(channels, RANK, channels).to(device, dtype)
+    ramp = torch.linspace(0.5, 1.5, FRAMES, device=device).view(-1, 1, 1, 1)
+    places = ramp.expand(-1, 1, side, side).contiguous()
+    return {
+        "plain": Modulation(),
+        "value per frame": Modulation(ramp, ramp),
+        "value per place": Modulation(places, places),
+        "LoRA with a curve": Modulation(None, None, (layers,), (ramp,)),
+        "two LoRAs with curves": Modulation(None, None, (layers, layers), (ramp, ramp)),
+    }
+
+
+def totals() -> dict[str, float]:
+    """Seconds of all temporal blocks of one UNet call, by kind."""
+    import torch
+    from animatediff_native.motion.attention import scaled_dot_product_attention
+    from animatediff_native.motion.config import MotionConfig
+    from animatediff_native.motion.module import TemporalBlock
+    from torch import nn
+
+    device, dtype = ("cuda", torch.float16) if torch.cuda.is_available() else ("cpu", torch.float32)
+    summed: dict[str, float] = {}
+    for channels, side, count in PLACES:
+        config = MotionConfig("v2", (channels,), has_mid=False, attention_blocks=2, positions=32)
+        block = TemporalBlock(channels, config, nn).eval().to(device, dtype)
+        for buffer in block.buffers():
+            nn.init.zeros_(buffer)
+        x = torch.randn(FRAMES, channels, side, side, device=device, dtype=dtype)
+        best: dict[str, float] = {}
+        with torch.inference_mode():
+            compared = kinds(block, channels, side, device, dtype)
+            for _ in range(REPEATS):
+                for kind, modulation in compared.items():
+                    start = time.perf_counter()
+                    block(x, FRAMES, scaled_dot_product_attention, modulation)
+                    if x.is_cuda:
+                        torch.cuda.synchronize()
+                    best[kind] = min(best.get(kind, float("inf")), time.perf_counter() - start)
+        for kind, taken in best.items():
+            summed[kind] = summed.get(kind, 0.0) + count * taken
+    return summed
+
+
+def reading() -> tuple[float, float]:
+    """Seconds to read a schedule of 500 prompts, and to say what holds in each of 4,000 frames."""
+    from animatediff_native.sampling.prompt_travel import TravelOptions, plan
+
+    text = "\n".join(f'"{8 * i}": "a scene number {i}, highly detailed",' for i in range(500))
+    start = time.perf_counter()
+    plan(text, 1, TravelOptions())
+    read = time.perf_counter() - start
+    start = time.perf_counter()
+    plan(text, 4000, TravelOptions())
+    return read, time.perf_counter() - start - read
+
+
+def main() -> int:
+    """Read the command line; 1 when a limit is broken."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, help="where benchmarks keep files; this one has none")
+    parser.parse_args()
+    pack(Path(os.environ["COMFYUI_PATH"]))
+    import torch
+
+    where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{platform.machine()}, {os.cpu_count()} cores"
+    sys.stdout.write(f"{where}, torch {torch.__version__}, best of {REPEATS}\n")
+    taken = totals()
+    kept = True
+    for kind, seconds in taken.items():
+        share, limit = seconds / taken["plain"], LIMITS.get(kind, 1.0)
+        kept &= share <= limit
+        sys.stdout.write(f"{kind:22}: {seconds * 1000:8.1f} ms, {share:.3f} of plain (limit {limit:.2f})\n")
+    read, laid_out = reading()
+    sys.stdout.write(f"500 prompts: {read * 1000:.1f} ms to read, {laid_out * 1000:.1f} ms for 4,000 frames\n")
+    sys.stdout.write(f"limits {'kept' if kept else 'BROKEN'}\n")
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
