@@ -155,6 +155,43 @@ def test_an_error_leaves_the_queue_usable(client: ComfyClient) -> None:
     assert frames_of(client, client.run(again)) == wanted
 
 
+def test_a_text_that_cannot_be_read_is_named_with_its_place(client: ComfyClient) -> None:
+    with pytest.raises(PromptError, match=r"Line 2, column 4: 'slowly' is no word of a keyframe"):
+        client.run(graph(client, "prompt_travel", prompts="0: a cat\n12 slowly: a dog"))
+    with pytest.raises(PromptError, match=r"Line 1, column 9: needs a number"):
+        client.run(graph(client, "masked_motion", values="0: 1, 8:"))
+    with pytest.raises(PromptError, match=r"Line 2, column 1: hooks 2 is not connected"):
+        client.run(graph(client, "prompt_travel_loras", prompts="0: a cat\n8 hooks 2: a dog"))
+
+
+def test_prompt_travel_shows_which_prompt_holds_which_frames(client: ComfyClient) -> None:
+    assert text_on(client, graph(client, "prompt_travel_sdxl"), "PromptTravel").splitlines() == [
+        "16 frames, 3 prompts",
+        "0: a lighthouse at noon, clear sky",
+        "1-7: a lighthouse at noon, clear sky > a lighthouse at dusk, red clouds",
+        "8: a lighthouse at dusk, red clouds",
+        "9-14: a lighthouse at dusk, red clouds > a lighthouse at night, stars",
+        "15: a lighthouse at night, stars",
+    ]
+
+
+def test_numbers_go_to_and_come_from_other_nodes(client: ComfyClient) -> None:
+    """A list out of Value Curve drives the host's hook keyframes; a list into a strength is a value per frame."""
+    prompt = graph(client, "prompt_travel_loras")
+    travel = next(node for node in prompt.values() if node["class_type"] == "PromptTravel")
+    hooks, clip = travel["inputs"]["hooks.hooks_1"], travel["inputs"]["clip"]
+    values = {"over": "frames", "easing": "linear", "loop": False, "num_frames": 16}
+    prompt["100"] = {"class_type": "ValueCurve", "inputs": {"values": "0: 0, -1: 1", **values}}
+    numbers = {"floats_strength": ["100", 1], "start_percent": 0.0, "end_percent": 1.0, "print_keyframes": False}
+    prompt["101"] = {"class_type": "CreateHookKeyframesFromFloats", "inputs": numbers}
+    prompt["102"] = {"class_type": "SetHookKeyframes", "inputs": {"hooks": hooks, "hook_kf": ["101", 0]}}
+    travel["inputs"] |= {"hooks.hooks_1": ["102", 0], "clip": clip}
+    sampler = next(node for node in prompt.values() if node["class_type"] == "AnimateDiffSampler")
+    prompt["103"] = {"class_type": "ApplyCFGCurve", "inputs": {"model": sampler["inputs"]["model"], "cfg": ["100", 1]}}
+    sampler["inputs"] |= {"model": ["103", 0], "cfg": 3}
+    assert len(set(frames_of(client, client.run(prompt)))) == 16
+
+
 def test_a_missing_file_is_refused_before_anything_runs(client: ComfyClient) -> None:
     prompt = graph(client, "text_to_video")
     loader = next(node for node in prompt.values() if node["class_type"] == "LoadMotionModule")
