@@ -23,7 +23,7 @@ from load import pack
 FRAMES = 16
 RANK = 64
 REPEATS = 5
-LIMITS = {"value per frame": 1.05, "value per place": 1.10, "LoRA with a curve": 1.60, "two LoRAs with curves": 2.20}
+LIMITS = {"value per frame": 1.05, "value per place": 1.10, "LoRA with a curve": 1.35, "two LoRAs with curves": 1.70}
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 
 

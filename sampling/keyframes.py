@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -380,10 +381,10 @@ def blend(keys: list[Stretch], at: float, ease: str = LINEAR, period: float | No
         ease: for keyframes that do not name one.
         period: length of a loop, in which the last keyframe goes on to the first.
     """
-    reached = [number for number, key in enumerate(keys) if key.first <= at]
+    reached = bisect_right(keys, at, key=lambda key: key.first)
     if not reached and period is None:
         return Blend(0, 0, 0.0)
-    a = reached[-1] if reached else len(keys) - 1
+    a = (reached or len(keys)) - 1
     left = keys[a].last if reached else keys[a].last - (period or 0.0)
     if at <= left:
         return Blend(a, a, 0.0)
