@@ -6,10 +6,9 @@ has a curve for its strength; one with a plain number is merged into the weights
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 
@@ -78,10 +77,13 @@ def of_pixels(value: Tensor, pixels: slice) -> Tensor:
     return value[:, pixels] if value.ndim and value.shape[1] > 1 else value
 
 
-def per_token(value: Tensor, size: tuple[int, int]) -> Tensor:
-    """``(F, 1, H, W)`` on a block of ``size``, as ``(F, P, 1)``, or ``(F, 1, 1)`` where a frame has one; scalars as they are."""
-    if value.ndim == 0:
+def resized(value: Tensor, size: Sequence[int]) -> Tensor:
+    """``(F, 1, H, W)`` in another size, each place the mean of what it covers; ``(F, 1, 1, 1)`` as it is."""
+    if value.shape[-2:] in ((1, 1), tuple(size)):
         return value
-    if value.shape[-2:] not in ((1, 1), torch.Size(size)):
-        value = nn.functional.interpolate(value, size, mode="area")
-    return value.flatten(2).transpose(1, 2)
+    return nn.functional.interpolate(value, tuple(size), mode="area")
+
+
+def per_token(value: Tensor, size: Sequence[int]) -> Tensor:
+    """``(F, 1, H, W)`` on a block of ``size``, as ``(F, P, 1)``, or ``(F, 1, 1)`` where a frame has one; scalars as they are."""
+    return value if value.ndim == 0 else resized(value, size).flatten(2).transpose(1, 2)

@@ -6,7 +6,6 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..sampling.curve import as_strength
 from ..sampling.inject import animate
 from ..sampling.patcher import with_settings
 from .types import CATEGORY, ContextOptions, MotionModule, strength_input
@@ -59,9 +58,8 @@ class MotionSettings(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, motion_module: Any, influence: Any, attention_scale: Any, **percents: float) -> io.NodeOutput:
-        strengths = {"influence": as_strength(influence), "attention_scale": as_strength(attention_scale)}
-        return io.NodeOutput(with_settings(motion_module, **strengths, **percents))
+    def execute(cls, motion_module: Any, **settings: Any) -> io.NodeOutput:
+        return io.NodeOutput(with_settings(motion_module, **settings))
 
 
 class ApplyMotionModule(io.ComfyNode):

@@ -9,7 +9,6 @@ import folder_paths
 from comfy_api.latest import io
 
 from ..sampling.adapter import with_domain_adapter
-from ..sampling.curve import as_strength
 from ..sampling.patcher import OVERRIDES, Overrides, load_motion_module, settings_of, with_motion_lora
 from ..sampling.sparse_control import load_sparse_control, summary
 from .types import CATEGORY, MotionModule, strength_input, text
@@ -141,7 +140,7 @@ class ApplyMotionLoRA(io.ComfyNode):
     @classmethod
     def execute(cls, motion_module: Any, motion_lora: str, strength: Any) -> io.NodeOutput:
         path = folder_paths.get_full_path_or_raise(LORAS, motion_lora)
-        module = with_motion_lora(motion_module, path, as_strength(strength))
+        module = with_motion_lora(motion_module, path, strength)
         return io.NodeOutput(module, ui=text("\n".join(settings_of(module).loras)))
 
 

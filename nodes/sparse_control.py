@@ -6,7 +6,6 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..sampling.curve import as_strength
 from ..sampling.placement import PLACEMENTS, SparseSettings
 from ..sampling.sparse_control import apply_sparse_control
 from .types import CATEGORY, strength_input, text
@@ -97,5 +96,5 @@ class SparseCtrlApply(io.ComfyNode):
         latent = choices.pop("latent", None)
         settings = SparseSettings(unhinted=choices.pop("unhinted_strength", 1.0), **choices)
         frames = None if latent is None else latent["samples"].shape[0]
-        result = apply_sparse_control(positive, negative, control_net, images, vae, settings, as_strength(strength), percents, frames)
+        result = apply_sparse_control(positive, negative, control_net, images, vae, settings, strength, percents, frames)
         return io.NodeOutput(*result[:2], ui=text(result[2]))

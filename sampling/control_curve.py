@@ -14,7 +14,8 @@ import comfy.controlnet
 import torch
 from torch import Tensor
 
-from .curve import Curve, moment_of_call, resized, value_at
+from ..motion.low_rank import resized
+from .curve import Curve, moment_of_call, value_at
 
 
 class CurvedControl(comfy.controlnet.ControlBase):
@@ -25,8 +26,12 @@ class CurvedControl(comfy.controlnet.ControlBase):
         self.inner = control.copy()
         self.curve = curve
         self.previous_controlnet = control.previous_controlnet
-        self.cond_hint_original = control.cond_hint_original
         self._sampling: Any = None
+
+    @property
+    def innermost(self) -> Any:
+        """The control itself, whatever curves are around it."""
+        return self.inner.innermost if isinstance(self.inner, CurvedControl) else self.inner
 
     def over(self, inner: Any, previous: Any) -> CurvedControl:
         """The same for other hints: those of a context window."""
@@ -53,8 +58,8 @@ class CurvedControl(comfy.controlnet.ControlBase):
         return self.control_merge(scaled, before, None)
 
     def _weights(self, x: Tensor, t: Tensor, conds: int, options: Any) -> float | Tensor:
-        value = value_at(self.curve, moment_of_call(options, x.shape[0] // conds, self._sampling, t))
-        return resized(value, x.shape[-2:]).to(x.device).repeat(conds, 1, 1, 1) if isinstance(value, Tensor) else value
+        value = value_at(self.curve, moment_of_call(options, x, conds, self._sampling, t))
+        return value.to(x.device).repeat(conds, 1, 1, 1) if isinstance(value, Tensor) else value
 
     def cleanup(self) -> None:
         self.inner.cleanup()
@@ -81,8 +86,12 @@ class CurvedControl(comfy.controlnet.ControlBase):
 
 
 def weighted(x: Tensor, weights: float | Tensor) -> Tensor:
-    """``(B·F, C, H, W)`` times a number, or weights ``(B·F, 1, h, w)`` of whatever size."""
-    return x * (resized(weights, x.shape[-2:]).to(x) if isinstance(weights, Tensor) else weights)
+    """``(B·F, C, H, W)``, or tokens ``(B·F, N, C)``, times a number, or weights ``(B·F, 1, h, w)`` of whatever size."""
+    if not isinstance(weights, Tensor):
+        return x * weights
+    if x.ndim != 4:  # without places: their mean
+        return x * weights.mean((1, 2, 3)).view(-1, *[1] * (x.ndim - 1)).to(x)
+    return x * resized(weights, x.shape[-2:]).to(x)
 
 
 def with_control_curve(conditioning: Iterable[Any], curve: Curve) -> list[Any]:

@@ -6,15 +6,18 @@ Made by ``nodes.schedule``; used by ``inject``, ``control_curve`` and ``guidance
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from .keyframes import LINEAR, Schedule, blend, laid_out, parse
+from ..motion.low_rank import resized
+from .keyframes import LINEAR, Schedule, blend, laid_out
+from .schedule_text import parse
 
 FRAMES, STEPS = "frames", "steps"
 AXES = (FRAMES, STEPS)
@@ -23,11 +26,15 @@ BISECTIONS = 24
 
 
 class Moment(NamedTuple):
-    """What a model call holds: frames ``indices`` of a clip of ``full``, at ``percent()`` of the sampling run (0 to 1)."""
+    """What a model call holds: frames ``indices`` of a clip of ``full``, at ``percent()`` of the sampling run (0 to 1).
+
+    ``size`` is that of its latents: masks are brought to it. None leaves them as they are.
+    """
 
     indices: Sequence[int]
     full: int
     percent: Callable[[], float]
+    size: tuple[int, int] | None = None
 
 
 def frames_of_call(options: dict[str, Any], frames: int) -> tuple[list[int], int]:
@@ -47,9 +54,15 @@ def frames_of_call(options: dict[str, Any], frames: int) -> tuple[list[int], int
     return list(range(frames)), frames
 
 
-def moment_of_call(options: dict[str, Any], frames: int, model_sampling: Any, sigma: Tensor) -> Moment:
-    """The moment of a model call with ``frames`` per conditioning. ``options`` are its ``transformer_options``."""
-    return Moment(*frames_of_call(options, frames), partial(percent_of, model_sampling, float(sigma.flatten()[0])))
+def moment_of_call(options: dict[str, Any], x: Tensor, conds: int, model_sampling: Any, sigma: Tensor) -> Moment:
+    """The moment of a model call.
+
+    Args:
+        options: its ``transformer_options``.
+        x: its latents ``(conds · F, C, H, W)``.
+    """
+    percent = cache(partial(percent_of, model_sampling, float(sigma.flatten()[0])))
+    return Moment(*frames_of_call(options, x.shape[0] // conds), percent, (x.shape[-2], x.shape[-1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +83,8 @@ class Curve:
     loop: bool = False
     mask: Tensor | None = None
     times: Curve | None = None
+    _known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+    """What was worked out before, by clip length and size: a run asks for the same at every step."""
 
     def __post_init__(self) -> None:
         if self.over == STEPS:
@@ -84,6 +99,11 @@ class Curve:
 
     def values(self, frames: int) -> list[float]:
         """The value of each frame, without mask and ``times``. Raises ScheduleError for places outside the clip."""
+        if frames not in self._known:
+            self._known[frames] = self._values(frames)
+        return self._known[frames]
+
+    def _values(self, frames: int) -> list[float]:
         if given := self.schedule.values:
             return [given[i % len(given) if self.loop else min(i, len(given) - 1)] for i in range(frames)]
         keys = laid_out(self.schedule, frames)
@@ -116,8 +136,16 @@ class Curve:
             mine = [every[i] for i in moment.indices]
             own = mine[0] if len(set(mine)) == 1 else torch.tensor(mine).view(-1, 1, 1, 1)
         if self.mask is not None:
-            own = own * self.mask[[i % self.mask.shape[0] for i in moment.indices]].unsqueeze(1)
+            masks = self._masks(moment.size)
+            own = own * masks[[i % masks.shape[0] for i in moment.indices]]
         return _product(own, rest)
+
+    def _masks(self, size: tuple[int, int] | None) -> Tensor:
+        """``(N, 1, H, W)``"""
+        if size not in self._known and self.mask is not None:
+            masks = self.mask.unsqueeze(1)
+            self._known[size] = masks if size is None else resized(masks, size)
+        return self._known[size]
 
 
 def _product(a: float | Tensor, b: float | Tensor) -> float | Tensor:
@@ -126,22 +154,15 @@ def _product(a: float | Tensor, b: float | Tensor) -> float | Tensor:
     return a * b
 
 
-def resized(value: Tensor, size: Sequence[int]) -> Tensor:
-    """``(F, 1, H, W)`` in another size, each place the mean of what it covers; ``(F, 1, 1, 1)`` as it is."""
-    if value.shape[-2:] == (1, 1) or tuple(value.shape[-2:]) == tuple(size):
-        return value
-    return torch.nn.functional.interpolate(value, tuple(size), mode="area")
-
-
 def make_curve(
     text: str, over: str = FRAMES, ease: str = LINEAR, loop: bool = False, mask: Tensor | None = None, times: Any = None
 ) -> Curve:
-    """A curve from its text (grammar: ``keyframes``) and what else a node takes.
+    """A curve from its text (grammar: ``schedule_text``) and what else a node takes.
 
     Raises:
         ScheduleError: in the text, with line and column; places that cannot be over steps.
     """
-    mask = None if mask is None else mask.reshape(-1, *mask.shape[-2:]).float()
+    mask = None if mask is None else mask.reshape(-1, *mask.shape[-2:]).float().cpu()
     return Curve(parse(text), over, ease, loop, mask, None if times is None else as_curve(times))
 
 
@@ -160,13 +181,14 @@ def as_strength(value: Any) -> Strength:
     if isinstance(value, Curve):
         return value if value.constant is None else value.constant
     try:
-        if not isinstance(value, list | tuple | Tensor):
-            return float(value)
-        numbers = tuple(float(number) for number in value)
+        single = isinstance(value, str) or not hasattr(value, "__len__") or getattr(value, "ndim", 1) == 0
+        numbers = (float(value),) if single else tuple(float(number) for number in value)
     except (TypeError, ValueError) as error:
         raise ValueError(f"Needed a number, a list of numbers or a curve from Value Curve; got {type(value).__name__}.") from error
     if not numbers:
         raise ValueError("Needed one number per frame; got an empty list.")
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError(f"Needed finite numbers; got {next(n for n in numbers if not math.isfinite(n))} among {len(numbers)}.")
     return as_strength(Curve(Schedule(values=numbers)))
 
 

@@ -44,7 +44,8 @@ def plot(curve: Curve, frames: int) -> Tensor:
     values = points(curve, frames)
     low, high = min(values), max(values)
     if high - low < SMALLEST * max(1.0, abs(high)):
-        low, high = low - 0.5, high + 0.5
+        margin = max(0.5, abs(high) / 1000)
+        low, high = low - margin, high + margin
     image = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     pen = ImageDraw.Draw(image)
     pen.font = ImageFont.load_default(TEXT)

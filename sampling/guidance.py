@@ -9,13 +9,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from comfy.samplers import CFGGuider
 from torch import Tensor
 
-from .curve import Curve, moment_of_call, resized, value_at
+from .curve import Curve, moment_of_call, value_at
 
 KEY = "animatediff_cfg"
 
@@ -46,19 +45,18 @@ def _predict_noise(
     *rest: Any,
     **kw: Any,
 ) -> Any:
-    """Around one prediction: the host works with the largest CFG of all frames, the others are brought down before it."""
+    """Around one prediction: where frames differ, the host's formula, or that of another node, is given a CFG for each."""
     guider = executor.class_obj
     _check(guider)
     patcher = guider.model_patcher
-    moment = moment_of_call({}, x.shape[0], patcher.get_model_object("model_sampling"), timestep)  # windows lie further in
+    moment = moment_of_call({}, x, 1, patcher.get_model_object("model_sampling"), timestep)  # windows lie further in
     value = value_at(patcher.get_attachment(KEY), moment)
     given = guider.cfg
     if isinstance(value, Tensor):
-        value = resized(value, x.shape[-2:])
-        largest = float(value.flatten()[value.abs().argmax()])
-        before = [*model_options.get("sampler_pre_cfg_function", []), partial(_bring_down, value / (largest or 1.0))]
-        model_options = {**model_options, "sampler_pre_cfg_function": before, "disable_cfg1_optimization": True}
-        value = largest
+        value = value.to(x)
+        formula = partial(_guided, value, model_options.get("sampler_cfg_function"))
+        model_options = {**model_options, "sampler_cfg_function": formula, "disable_cfg1_optimization": True}
+        value = float(value.max())
     try:
         guider.cfg = value
         return executor(x, timestep, model_options, *rest, **kw)
@@ -66,8 +64,8 @@ def _predict_noise(
         guider.cfg = given
 
 
-def _bring_down(shares: Tensor, args: dict[str, Any]) -> list[Tensor]:
-    """Called by the host with both predictions: move the conditional one so that each place gets its share of the CFG."""
-    positive, negative, *others = args["conds_out"]
-    shares = shares.to(positive)
-    return [torch.where(shares == 1, positive, negative + (positive - negative) * shares), negative, *others]
+def _guided(scales: Tensor, formula: Any, args: dict[str, Any]) -> Tensor:
+    """Called by the host in place of its formula: noise ``(F, C, H, W)``, with ``scales`` as the CFG of each frame and place."""
+    if formula is not None:
+        return formula({**args, "cond_scale": scales})
+    return args["uncond"] + (args["cond"] - args["uncond"]) * scales

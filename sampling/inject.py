@@ -30,7 +30,7 @@ from .attention import host_attention
 from .beta_schedule import restore_beta_schedule, set_beta_schedule
 from .clip import follow_clip
 from .context_options import ContextOptions
-from .curve import Moment, Strength, moment_of_call, resized, value_at
+from .curve import Moment, Strength, moment_of_call, value_at
 from .group_norm import SCOPES, pooled_norms
 from .patcher import config_of, curved_loras, family_of, settings_of, without_dynamic
 from .sparse_control import check_controls
@@ -50,6 +50,7 @@ class Motion(NamedTuple):
     blocks: dict[Place, TemporalBlock]
     modulation: Modulation
     norm_scope: str
+    lora_layers: tuple[tuple[str, ...], ...] = ()
 
 
 class ModelCall(NamedTuple):
@@ -204,9 +205,7 @@ def _modulation(motion: ModelPatcher, moment: Moment, x: Tensor) -> Modulation |
     None for all if the module adds nothing."""
 
     def now(strength: Strength) -> Tensor:
-        value = value_at(strength, moment)
-        value = resized(value, x.shape[-2:]) if isinstance(value, Tensor) else torch.tensor(value)
-        return value.to(x.device, torch.float32)
+        return torch.as_tensor(value_at(strength, moment), dtype=torch.float32).to(x.device)
 
     settings, loras = settings_of(motion), curved_loras(motion)
     influence = value_at(settings.influence, moment)
@@ -238,14 +237,19 @@ def _settle(motions: list[ModelPatcher], active: list[ModelPatcher]) -> None:
 
 
 def _active_motions(
-    model_sampling: Any, patchers: list[ModelPatcher], sigma: float, moment: Moment, x: Tensor
+    model_sampling: Any, patchers: list[ModelPatcher], moment: Moment, sigma: float, x: Tensor, several_devices: bool
 ) -> tuple[Motion, ...]:
-    """The motion modules whose step range holds ``sigma``, ready to run."""
+    """The motion modules whose step range holds ``sigma``, ready to run. On several devices all of them stay where they are:
+    there the host calls from threads of its own."""
     in_range = [patcher for patcher in patchers if _in_range(patcher, model_sampling, sigma)]
-    if len(patchers) > 1:
+    if len(patchers) > 1 and not several_devices:
         _settle(patchers, in_range)
     found = [(patcher, _modulation(patcher, moment, x)) for patcher in in_range]
-    return tuple(Motion(p.model.places(), modulation, config_of(p).norm_scope) for p, modulation in found if modulation)
+    return tuple(
+        Motion(p.model.places(), modulation, config_of(p).norm_scope, tuple(tuple(lora.network.pairs) for lora in curved_loras(p)))
+        for p, modulation in found
+        if modulation
+    )
 
 
 def _widest_scope(motions: tuple[Motion, ...]) -> str | None:
@@ -261,6 +265,7 @@ def _signature(motions: tuple[Motion, ...], views: Views | None) -> str:
             sorted((place, block.channels) for place, block in m.blocks.items()),
             [None if value is None else tuple(value.shape) for value in m.modulation[:2]],
             [tuple(strength.shape) for strength in m.modulation.lora_strengths],
+            m.lora_layers,
             m.norm_scope,
         )
         for m in motions
@@ -302,8 +307,9 @@ def _apply_model(
     patchers = executor.class_obj.current_patcher.get_additional_models_with_key(KEY)
     frames = transformer_options.get(f"{KEY}_frames") or x.shape[0] // len(transformer_options["cond_or_uncond"])
     sampling = executor.class_obj.model_sampling
-    moment = moment_of_call(transformer_options, frames, sampling, t)
-    motions = _active_motions(sampling, patchers, float(t.flatten()[0]), moment, x)
+    moment = moment_of_call(transformer_options, x, x.shape[0] // frames, sampling, t)
+    several_devices = "multigpu_thread_device" in transformer_options
+    motions = _active_motions(sampling, patchers, moment, float(t.flatten()[0]), x, several_devices)
     if not motions:
         return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kw)
     anchors = executor.class_obj.current_patcher.get_attachment(KEY).anchors

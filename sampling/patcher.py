@@ -22,6 +22,7 @@ from comfy.model_patcher import ModelPatcher
 from ..motion.checkpoint import read_motion_module, summarize
 from ..motion.config import BETA_SCHEDULES, FAMILIES, NORM_SCOPES, Family, MotionConfig, Overrides
 from ..motion.container import ModelFile, read_file
+from ..motion.describe import Shapes
 from ..motion.lora import MotionLoRA, match_motion_lora, read_motion_lora
 from ..motion.low_rank import LowRankNetwork, low_rank_state
 from ..motion.model import MotionModel
@@ -161,21 +162,25 @@ def with_settings(motion: ModelPatcher, **changes: Strength) -> ModelPatcher:
     return clone
 
 
-def _match(path: str | Path, motion: ModelPatcher) -> tuple[MotionLoRA, dict[str, str]]:
+def load_curved_lora(path: str | Path, shapes: Shapes, disable_dynamic: bool = False) -> ModelPatcher:
+    """A motion LoRA as a model of its own, for the layers of a motion module with weights of ``shapes``.
+
+    Raises:
+        ValueError: not a motion LoRA, or one for another base.
+    """
     lora = read_motion_lora(open_file(path))
-    return lora, match_motion_lora(lora, {key: tuple(w.shape) for key, w in motion.model.named_parameters()})
+    return _curved(lora, sorted(match_motion_lora(lora, shapes)), (path, shapes), disable_dynamic)
 
 
-def load_curved_lora(path: str | Path, motion: ModelPatcher, disable_dynamic: bool = False) -> ModelPatcher:
-    """A motion LoRA as a model of its own, for the layers of a motion module. Raises ValueError like ``with_motion_lora``."""
-    lora, targets = _match(path, motion)
-    state = low_rank_state(lora.tensors, list(targets))
+def _curved(lora: MotionLoRA, targets: list[str], source: tuple[Any, Any], disable_dynamic: bool = False) -> ModelPatcher:
+    """A motion LoRA as a model. ``source``: what ``load_curved_lora`` makes it from, for a host that wants another copy."""
+    state = low_rank_state(lora.tensors, targets)
     ranks = {name: lora.tensors[f"{name}.lora_down.weight"].shape for name in targets}
     outs = {name: lora.tensors[f"{name}.lora_up.weight"].shape[0] for name in targets}
     shapes = {name: (width, rank, outs[name]) for name, (rank, width) in ranks.items()}
     network = LowRankNetwork(shapes, comfy.ops.manual_cast, device="meta", dtype=_compute_dtype())
     patcher = _under_host(network, state, disable_dynamic)
-    patcher.cached_patcher_init = (load_curved_lora, (path, motion))
+    patcher.cached_patcher_init = (load_curved_lora, source)
     return patcher
 
 
@@ -188,10 +193,12 @@ def with_motion_lora(motion: ModelPatcher, path: str | Path, strength: Strength)
     Raises:
         ValueError: not a motion LoRA, or one for another base.
     """
-    lora, targets = _match(path, motion)
+    lora = read_motion_lora(open_file(path))
+    shapes = {key: tuple(weight.shape) for key, weight in motion.model.named_parameters()}
+    targets = match_motion_lora(lora, shapes)
     clone, strength = motion.clone(), as_strength(strength)
     if isinstance(strength, Curve):
-        patcher = load_curved_lora(path, motion)
+        patcher = _curved(lora, sorted(targets), (path, shapes))
         patcher.set_attachments(STRENGTH, strength)
         clone.set_additional_models(CURVED_LORAS, [*clone.get_additional_models_with_key(CURVED_LORAS), patcher])
         how = "a curve"

@@ -19,7 +19,8 @@ from comfy.utils import ProgressBar
 from comfy_extras.nodes_hooks import SetClipHooks
 from torch import Tensor
 
-from .keyframes import LINEAR, TEXTS, Blend, Keyframe, Schedule, ScheduleError, Stretch, blend, laid_out, parse
+from .keyframes import LINEAR, Blend, Keyframe, Schedule, ScheduleError, Stretch, blend, laid_out
+from .schedule_text import TEXTS, parse
 
 SPHERICAL = "spherical"
 BLENDS = ("linear", SPHERICAL)
@@ -87,9 +88,12 @@ Encoded = list[Any]
 
 
 def _with_hooks(clip: Any, hooks: Any) -> Any:
-    """A CLIP whose prompts carry LoRA hooks, besides those it has."""
-    both = comfy.hooks.HookGroup.combine_all_hooks([clip.apply_hooks_to_conds, hooks])
-    return SetClipHooks().apply_hooks(clip, schedule_clip=clip.use_clip_schedule, apply_to_conds=True, hooks=both)[0]
+    """A CLIP whose prompts carry LoRA hooks, besides those it has for the text encoder and for the image model."""
+    combine = comfy.hooks.HookGroup.combine_all_hooks
+    both = combine([clip.patcher.forced_hooks, hooks])
+    hooked = SetClipHooks().apply_hooks(clip, schedule_clip=clip.use_clip_schedule, apply_to_conds=False, hooks=both)[0]
+    hooked.apply_hooks_to_conds = combine([clip.apply_hooks_to_conds, hooks])
+    return hooked
 
 
 def _encode(clip: Any, hooks: Mapping[int, Any], plan_: Travel) -> dict[int, Encoded]:

@@ -22,7 +22,7 @@ import nodes as host_nodes
 
 from ..motion.sparse_control import RGB, SCRIBBLE, SparseConfig
 from .control_curve import weighted, with_control_curve
-from .curve import Curve, Strength, frames_of_call
+from .curve import Curve, Strength, as_strength, frames_of_call
 from .placement import SparseSettings, placed, timeline
 from .sparse_network import load_sparse_network
 from .window_controls import acts_at, chain
@@ -208,10 +208,10 @@ def apply_sparse_control(
         text = timeline(placed(settings, len(images), frames), frames)
     control = control.with_settings(settings)
     node = host_nodes.ControlNetApplyAdvanced()
-    curve = strength if isinstance(strength, Curve) else None
-    given = 1.0 if isinstance(strength, Curve) else strength
-    conditioning = node.apply_controlnet(positive, negative, control, images, given, *percents, vae)
-    positive, negative = conditioning if curve is None else with_control_curve(conditioning, curve)
+    strength = as_strength(strength)
+    curved = isinstance(strength, Curve)
+    conditioning = node.apply_controlnet(positive, negative, control, images, 1.0 if curved else strength, *percents, vae)
+    positive, negative = with_control_curve(conditioning, strength) if isinstance(strength, Curve) else conditioning
     return positive, negative, text
 
 

@@ -32,7 +32,7 @@ def knows_its_frames(control: Any) -> bool:
 def chain(control: Any) -> Iterator[Any]:
     """A control and those it is chained to, without the curves around them."""
     while control is not None:
-        yield control.inner if isinstance(control, CurvedControl) else control
+        yield control.innermost if isinstance(control, CurvedControl) else control
         control = control.previous_controlnet
 
 
@@ -187,7 +187,9 @@ class ControlCuts:
     def _make(self, control: Any, indices: Indices, x: Tensor) -> Any:
         if isinstance(control, CurvedControl):
             previous = control.previous_controlnet
-            return control.over(self.cut(control.inner, indices, x), previous and self.cut(previous, indices, x))
+            made = control.over(self.cut(control.inner, indices, x), previous and self.cut(previous, indices, x))
+            made.multigpu_clones = {device: self.cut(clone, indices, x) for device, clone in control.multigpu_clones.items()}
+            return made
         whole = control if knows_its_frames(control) else self._prepared(control, x)
         if whole is control:
             cut = SelfCutting(control)

@@ -10,17 +10,19 @@ from typing import Any
 
 import comfy.model_management
 import comfy.samplers
+import numpy as np
 import pytest
 import torch
+from animatediff_native.demo import synthetic
 from animatediff_native.motion.attention import scaled_dot_product_attention
 from animatediff_native.motion.module import Modulation
 from animatediff_native.motion.views import views_over
 from animatediff_native.sampling.context_options import ContextOptions
-from animatediff_native.sampling.control_curve import with_control_curve
+from animatediff_native.sampling.control_curve import weighted, with_control_curve
 from animatediff_native.sampling.curve import STEPS, Curve, Moment, as_strength, frames_of_call, make_curve, percent_of
 from animatediff_native.sampling.curve_picture import HEIGHT, KEY, LEFT, TOP, WIDTH, described, plot
 from animatediff_native.sampling.guidance import with_cfg_curve
-from animatediff_native.sampling.inject import animate
+from animatediff_native.sampling.inject import _active_motions, _signature, animate
 from animatediff_native.sampling.keyframes import ScheduleError
 from animatediff_native.sampling.patcher import (
     curved_loras,
@@ -30,9 +32,11 @@ from animatediff_native.sampling.patcher import (
     with_settings,
 )
 from animatediff_native.sampling.run import sample
+from animatediff_native.sampling.window_controls import ControlCuts, chain
 from animatediff_native.sampling.windows import with_windows
 from animatediff_tests.recorder import marks
-from animatediff_tests.tiny import conditioning, lora_file, motion_file, run_ksampler
+from animatediff_tests.tiny import CHANNELS, conditioning, lora_file, motion_file, run_ksampler
+from safetensors.torch import save_file
 from torch import Tensor
 
 import nodes as host_nodes
@@ -355,12 +359,37 @@ def test_cfg_by_place_and_by_step(model) -> None:
     assert seen[0] == 6 and seen[1] == 6 and 2 < seen[2] < 3 and seen[3] == 2
 
 
+def unlike(model: Any) -> Any:
+    """A MODEL whose two predictions have nothing in common, as those of a trained model may."""
+
+    def predict(_apply: Any, args: dict[str, Any]) -> Tensor:
+        seeds = args["c"]["c_crossattn"][:, 0, 0].mul(1e6).long().tolist()
+        return torch.stack([torch.randn(args["input"].shape[1:], generator=torch.Generator().manual_seed(abs(seed))) for seed in seeds])
+
+    model = model.clone()
+    model.set_model_unet_function_wrapper(predict)
+    return model
+
+
 def test_cfg_goes_with_nodes_that_have_their_own_formula(model) -> None:
+    """RescaleCFG is given each frame's CFG; what nodes read of the two predictions is what they are without a curve."""
     from comfy_extras.nodes_model_advanced import RescaleCFG
 
-    rescaled = RescaleCFG().patch(model, 0.7)[0]
-    clip = cfg_clip(rescaled, make_curve("0: 2, 15: 8"))
-    assert distance(clip[15], cfg_clip(rescaled, 8.0)[15]) < 1e-4 and distance(clip[0], cfg_clip(rescaled, 2.0)[0]) < 1e-4
+    seen = []
+    watched = unlike(RescaleCFG().patch(model, 0.7)[0])
+    watched.set_model_sampler_post_cfg_function(lambda args: seen.append(args["cond_denoised"]) or args["denoised"])
+    clip = cfg_clip(watched, make_curve("0: 2, 15: 8"))
+    with_8, with_2 = cfg_clip(watched, 8.0), cfg_clip(watched, 2.0)
+    assert distance(clip[15], with_8[15]) < 1e-4 and distance(clip[0], with_2[0]) < 1e-4 and distance(with_2, with_8) > 0.1
+    assert torch.equal(seen[0], seen[2])
+
+
+def test_frame_i_gets_cfg_i_where_predictions_differ(model) -> None:
+    """Also at CFG 1 and below it, where the host would leave out the negative prompt."""
+    curve = make_curve("0: 0, 5: 1, 15: 8")
+    clip = cfg_clip(unlike(model), curve)
+    for i in (0, 5, 9, 15):
+        assert distance(clip[i], cfg_clip(unlike(model), curve.values(16)[i])[i]) < 1e-4
 
 
 def test_guiders_without_one_cfg_are_refused_and_left_as_they_were(model) -> None:
@@ -401,9 +430,9 @@ class Adding(torch.nn.Module):
         return {"input": [], "middle": [x.new_ones(x.shape[0], 128, 1, 1)], "output": []}
 
 
-def controlled(strength: float = 1.0, curve: Curve | None = None, chain: int = 1) -> list[Any]:
+def controlled(strength: float = 1.0, curve: Curve | None = None, links: int = 1) -> list[Any]:
     given = conditioning(1)
-    for _ in range(chain):
+    for _ in range(links):
         net = comfy.controlnet.ControlNet(Adding(), load_device=torch.device("cpu"), extra_conds=[])
         given = host_nodes.ControlNetApply().apply_controlnet(given, net, marks(FRAMES, 64, 64, 3), strength)[0]
     return given if curve is None else with_control_curve([given], curve)[0]
@@ -435,7 +464,7 @@ def test_frame_i_gets_control_strength_i(model, motion, kind: str, apart: bool, 
     if apart:
         monkeypatch.setattr(type(model), "get_free_memory", lambda *_: 0)
     frames = 32 if kind == "at once" else FRAMES
-    found = added(animate(model, motion, WINDOWS[kind]), controlled(0.5, make_curve(FADE), chain=2), frames)
+    found = added(animate(model, motion, WINDOWS[kind]), controlled(0.5, make_curve(FADE), links=2), frames)
     assert {i for indices, _ in found for i in indices} == set(range(frames))
     for indices, values in found:
         assert values == pytest.approx([0.5 + 0.5 * line(i, frames) for i in indices], abs=1e-6)
@@ -463,6 +492,27 @@ def test_a_control_curve_leaves_what_it_is_given(model) -> None:
     assert added(model, twice, 2)[0][1] == pytest.approx([0.7 * 2 * 0.25, 0.7 * 2 * 1.5])
     with pytest.raises(ValueError, match=r"no control here yet\. Put this behind Apply ControlNet"):
         with_control_curve([conditioning(1)], make_curve("1"))
+
+
+def test_curves_around_curves_show_the_control_itself() -> None:
+    twice = with_control_curve(with_control_curve([controlled()], make_curve(FADE)), make_curve(FADE))[0][0][1]["control"]
+    assert [type(control) for control in chain(twice)] == [comfy.controlnet.ControlNet]
+
+
+def test_the_copies_for_several_devices_are_cut_too() -> None:
+    """The host keeps a copy of each control per device; a window's cut of a curved control has cuts of its copies."""
+    given = controlled(1.0, make_curve(FADE))[0][1]["control"]
+    device = torch.device("meta")
+    given.deepclone_multigpu(device, autoregister=True)
+    cut = ControlCuts().cut(given, (3, 4), torch.zeros(2, 4, 8, 8))
+    copy_ = cut.get_instance_for_device(device)
+    assert copy_ is not cut and copy_.inner.control_model is given.multigpu_clones[device].inner.control_model
+    assert copy_.inner.cond_hint_original.shape[0] == cut.inner.cond_hint_original.shape[0] == 2
+
+
+def test_controls_without_places_take_the_mean_of_a_mask() -> None:
+    tokens, weights = torch.ones(2, 10, 5), torch.tensor([0.5, 2.0]).view(2, 1, 1, 1).expand(2, 1, 4, 4)
+    assert weighted(tokens, weights)[:, 0, 0].tolist() == [0.5, 2.0]
 
 
 # --- several motion modules ------------------------------------------------------------------------------------------
@@ -513,10 +563,11 @@ def test_lists_of_other_packs_are_a_value_per_frame() -> None:
     assert isinstance(curve, Curve) and curve.values(5) == [1, 0.5, 0.25, 0.25, 0.25]
     assert make_curve("1, 2", loop=True).values(5) == [1, 2, 1, 2, 1]
     assert [make_curve("1 2 3 4", STEPS).at_percent(p) for p in (0, 0.25, 0.6, 1.0)] == [1, 2, 3, 4]
+    assert as_strength(torch.tensor(2.0)) == 2.0 and as_strength(np.array([1.0, 0.5])).values(2) == [1.0, 0.5]
     assert as_strength(3) == 3.0 and as_strength([0.5, 0.5]) == 0.5 and as_strength(make_curve("2")) == 2.0
 
 
-@pytest.mark.parametrize(("value", "words"), [([], "empty list"), ("x", "got str"), (None, "got NoneType"), ([None], "got list")])
+@pytest.mark.parametrize(("value", "words"), [([], "empty list"), ("x", "got str"), (None, "got NoneType"), ([None], "got list"), ([1.0, float("nan")], "got nan among 2")])
 def test_what_is_no_strength(value: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         as_strength(value)
@@ -525,6 +576,24 @@ def test_what_is_no_strength(value: Any, words: str) -> None:
 def test_a_curve_over_steps_refuses_frames_at_once() -> None:
     with pytest.raises(ScheduleError, match=r"Line 2, column 1: over steps, places are parts"):
         make_curve("0: 1\n8: 2", STEPS)
+
+
+def test_the_default_curve_fits_a_single_image(model) -> None:
+    clip = cfg_clip(model, make_curve("0: 0.0\n-1: 3.0"), frames=1)
+    assert torch.equal(clip, cfg_clip(model, 3.0, frames=1))
+
+
+def test_compiled_graphs_of_other_lora_layers_are_other_graphs(model, motion, tmp_path: Path) -> None:
+    """A LoRA of the queries alone and one of everything: their graphs must not be taken for one another."""
+    names = []
+    for keys in ("to_q", "to_"):
+        tensors = {key: t for key, t in synthetic.motion_lora(channels=CHANNELS).items() if keys in key}
+        path = tmp_path / f"{keys}.safetensors"
+        save_file(tensors, path)
+        given = with_motion_lora(motion, path, make_curve(FADE))
+        found = _active_motions(model.model.model_sampling, [given], Moment(range(16), 16, lambda: 0.0), 5.0, torch.zeros(16, 4, 8, 8), False)
+        names.append(_signature(found, None))
+    assert names[0] != names[1]
 
 
 def test_a_place_before_the_clip_stops_the_run_and_nothing_else(model, motion) -> None:
@@ -564,7 +633,8 @@ def test_the_plot_shows_keyframes_where_they_are() -> None:
     [
         ("0.5", "frames", 1, "0.5 everywhere, over frames"),
         ("1, 2, 3", "frames", 4096, "1 to 3, over frames"),
-        ("0: -1e30, 100: 1e30", "frames", 16, "-1e+30 to -7e+29, over frames"),
+        ("0: -1e9, 100: 1e9", "frames", 16, "-1e+09 to -7e+08, over frames"),
+        ("-1e9", "steps", 16, "-1e+09 everywhere, over steps"),
         ("0: 9, 50%: 7, 1.0: 4", "steps", 16, "4 to 9, over steps"),
         ("0: 1e-30, 15: 2e-30", "frames", 16, "1e-30 to 2e-30, over frames"),
     ],

@@ -17,7 +17,7 @@ from animatediff_native.sampling.context_options import ContextOptions
 from animatediff_native.sampling.curve import frames_of_call
 from animatediff_native.sampling.inject import animate
 from animatediff_native.sampling.keyframes import ScheduleError
-from animatediff_native.sampling.prompt_travel import TravelOptions, evened, mixed, plan, summary, travel
+from animatediff_native.sampling.prompt_travel import TravelOptions, _with_hooks, evened, mixed, plan, summary, travel
 from animatediff_tests.tiny import run_ksampler
 from torch import Tensor
 
@@ -266,6 +266,19 @@ def test_hooks_change_their_frames_only(clips, model) -> None:
     bare = run_ksampler(model, positive=narrow(travel(clip, text.replace(" hooks 1", ""), 16)[0]))
     near = (hooked - bare).flatten(1).norm(dim=1) / bare.flatten(1).norm(dim=1)
     assert near[:8].max() < 1e-4 and near[8:].min() > 1e-3
+
+
+def test_hooks_of_the_text_encoder_stay(clips, model) -> None:
+    """A CLIP with hooks for itself alone keeps them under a prompt's own; the image model gets the prompt's own only."""
+    from comfy_extras.nodes_hooks import SetClipHooks
+
+    first, second = lora_hooks(model, clips["sd15"]), lora_hooks(model, clips["sd15"], 0.5)
+    clip = SetClipHooks().apply_hooks(clips["sd15"], schedule_clip=False, apply_to_conds=False, hooks=first)[0]
+    hooked = _with_hooks(clip, second)
+    assert len(hooked.patcher.forced_hooks.hooks) == 2 and len(hooked.apply_hooks_to_conds.hooks) == 1
+    assert len(clip.patcher.forced_hooks.hooks) == 1 and clip.apply_hooks_to_conds is None
+    embeddings = [plain(given, "a cat")[0] for given in (clips["sd15"], clip, hooked)]
+    assert all((a - b).abs().max() > 1e-3 for a, b in zip(embeddings, embeddings[1:] + embeddings[:1], strict=True))
 
 
 def test_hooks_that_are_not_connected(clips) -> None:

@@ -7,8 +7,6 @@ import math
 import pytest
 from animatediff_native.sampling.keyframes import (
     EASES,
-    NUMBERS,
-    TEXTS,
     Keyframe,
     Place,
     Schedule,
@@ -16,9 +14,8 @@ from animatediff_native.sampling.keyframes import (
     blend,
     eased,
     laid_out,
-    parse,
-    write,
 )
+from animatediff_native.sampling.schedule_text import NUMBERS, TEXTS, parse, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +25,7 @@ EXAMPLES = settings(max_examples=1000, deadline=None)
 
 parts = st.integers(0, 10**6).map(lambda n: Place(n / 10**6, True)) | st.floats(0, 1).map(lambda n: Place(abs(n), True))
 places = st.integers(-999, 9999).map(Place) | parts
-finite = st.floats(allow_nan=False, allow_infinity=False)
+finite = st.floats(-1e9, 1e9)
 words = st.text(st.characters(exclude_characters="`", exclude_categories=["Cs"]), max_size=40).filter(lambda t: "--neg" not in t)
 
 
@@ -80,7 +77,7 @@ def test_spellings_of_other_packs_mean_the_same(entries: list[tuple[str, str]], 
 # --- any text --------------------------------------------------------------------------------------------------------
 
 fragments = st.sampled_from(
-    ['"', ":", "=", "0", "8", "-1", ".5", "50%", "..", "..<", "hold", "hooks", "ease-in", "1e999", "1e5", ",", "\n", " ", "{", "}"]
+    ['"', ":", "=", "0", "8", "-1", ".5", "50%", "..", "..<", "hold", "hooks", "ease-in", "1e999", "1e5", ",", "\n", " ", "{", "}", " \n", "\r\n", "# c ", "'", "“", "”", "\\u00e9"]
 ) | st.sampled_from(["#", "`", "--neg", "\\", '\\"', "(", ")", "cat", "9" * 30, "é", "٣", "\r", "\t", "\u2028", "1girl", "-", "."])
 anything = st.text() | st.lists(fragments, max_size=25).map("".join)
 
@@ -121,6 +118,12 @@ def test_any_text_is_read_or_refused_with_its_place(kind: str) -> None:
         ('0: "a" b', TEXTS, 1, 8, "needs a comma or a new line behind a prompt"),
         ("0: a (b:`t/2`)", TEXTS, 1, 9, "expressions"),
         ("0: a --neg b", TEXTS, 1, 6, "Prompt Travel of their own"),
+        ("0: a cat, 8: a dog", TEXTS, 1, 11, "a second place on this line"),
+        ("0:8: a cat", TEXTS, 1, 3, "a second place on this line"),
+        ("0 Slow: 1", NUMBERS, 1, 3, "linear, ease-in, ease-out, ease-in-out, step or hold."),
+        ("0: 1e10", NUMBERS, 1, 4, "of at most 1e+09"),
+        ("0...8: 1", NUMBERS, 1, 1, "needs a place and a number"),
+        ("“a cat”", TEXTS, 1, 1, "needs a place in front"),
         ("99999999: a", TEXTS, 1, 1, "frame numbers go up to"),
     ],
 )
@@ -157,7 +160,10 @@ def test_places() -> None:
     ("text", "frames", "words"),
     [
         ("0: 1\n-20: 2", 16, "Line 2, column 1: -20 lies before the first of 16 frames"),
-        ("0: 1, 8: 2, .5: 3", 17, "Line 1, column 13: frame 8 has two keyframes"),
+        ("0: 1, 8: 2, 8: 3", 17, "Line 1, column 13: frame 8 has two keyframes"),
+        ("0: 1, .5: 2, 50%: 3", 17, "Line 1, column 14: frame 8 has two keyframes"),
+        ("0: 1, .5: 2, 50%: 3", None, "50% of the run has two keyframes"),
+        ("0..60%: 1, 50%..1.0: 2", None, "50% of the run has two keyframes"),
         ("0..8: 1, 8: 2", 17, "frame 8 has two keyframes"),
         ("8..4: 1", 17, "4 lies before 8"),
         ("0: 1, 8: 2", None, "Line 1, column 7: over steps, places are parts of the sampling run: write 0.5 or 50%, not 8"),
@@ -166,6 +172,49 @@ def test_places() -> None:
 def test_places_that_cannot_be(text: str, frames: int | None, words: str) -> None:
     with pytest.raises(ScheduleError, match=words):
         laid_out(parse(text), frames)
+
+
+@pytest.mark.parametrize(
+    ("text", "frames", "places"),
+    [
+        ("0: 0.0\n-1: 1.0", 1, [(0, 0, 1.0)]),
+        ("0: 1, 0.5: 2, 1.0: 3", 2, [(0, 0, 2.0), (1, 1, 3.0)]),
+        ("0..50%: 1, 50%..100%: 2", 17, [(0, 7, 1.0), (8, 16, 2.0)]),
+        ("0..50%: 1, 50%..100%: 2", None, [(0, 0.5, 1.0), (0.5, 1, 2.0)]),
+        ('"12:4": 1', 17, [(4, 11, 1.0)]),
+    ],
+)
+def test_places_that_depend_on_the_length_may_fall_together(text: str, frames: int | None, places: list[tuple[float, ...]]) -> None:
+    assert [(key.first, key.last, key.keyframe.value) for key in laid_out(parse(text), frames)] == places
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("'0': 'a cat\\'s eye', '8': 'a dog'", "a cat's eye"),
+        ("“0”: “a cat”,\n“8”: “b”", "a cat"),
+        ("0: 'tis the season", "'tis the season"),
+        ("0: a wide view, 16:9, sharp", "a wide view, 16:9, sharp"),
+        ("{a|b} cat", "{a|b} cat"),
+        ('"0": "caf\\u00e9 \\/ \\(bar\\)"', "café / \\(bar\\)"),
+        ("", ""),
+        ("0 HOLD: x", "x"),
+        ('"0": "\\ud83d\\ude00 and \\ud83d"', "😀 and \ufffd"),
+        ("0: a cat\r\n# c \r\n", "a cat"),
+    ],
+)
+def test_prompts_as_people_write_them(text: str, value: str) -> None:
+    assert parse(text, TEXTS).keyframes[0].value == value
+
+
+@pytest.mark.parametrize("text", ["[0, 1, 2]", "(0 1 2)", "0\n1\n2 # c \n", "0, 1,\r\n2\r\n# c\r\n"])
+def test_lists_as_people_write_them(text: str) -> None:
+    assert parse(text).values == (0, 1, 2)
+
+
+@pytest.mark.parametrize("text", ["0: '0.5'", "0: {0.5}", "0: [0.5]", "0: (0.5) # c \n", "{0: 0.5}\n"])
+def test_numbers_as_people_write_them(text: str) -> None:
+    assert parse(text).keyframes[0].value == 0.5
 
 
 def test_between_keyframes() -> None:
