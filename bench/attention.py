@@ -63,16 +63,21 @@ def per_frame() -> dict[int, float]:
     return totals
 
 
-def main() -> int:
-    """Read the command line; 1 when the limit is broken."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def begin(description: str | None, repeats: int) -> None:
+    """Read the command line of a benchmark that keeps no files, make the pack importable, and say where it runs."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--folder", type=Path, help="where benchmarks keep files; this one has none")
     parser.parse_args()
     pack(Path(os.environ["COMFYUI_PATH"]))
     import torch
 
     where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{platform.machine()}, {os.cpu_count()} cores"
-    sys.stdout.write(f"{where}, torch {torch.__version__}, best of {REPEATS}\n")
+    sys.stdout.write(f"{where}, torch {torch.__version__}, best of {repeats}\n")
+
+
+def main() -> int:
+    """Run it; 1 when the limit is broken."""
+    begin(__doc__, REPEATS)
     totals = per_frame()
     for frames, total in totals.items():
         sys.stdout.write(f"{frames:4} frames: {total * 1000:.1f} ms per frame, {total / totals[LENGTHS[0]]:.3f} of 16 frames\n")

@@ -9,16 +9,11 @@ Each kind runs REPEATS times, taking turns; the best counts. Beside it: reading 
 
 from __future__ import annotations
 
-import argparse
-import os
-import platform
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
-from attention import PLACES
-from load import pack
+from attention import PLACES, begin
 
 FRAMES = 16
 RANK = 64
@@ -93,15 +88,8 @@ def reading() -> tuple[float, float]:
 
 
 def main() -> int:
-    """Read the command line; 1 when a limit is broken."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, help="where benchmarks keep files; this one has none")
-    parser.parse_args()
-    pack(Path(os.environ["COMFYUI_PATH"]))
-    import torch
-
-    where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{platform.machine()}, {os.cpu_count()} cores"
-    sys.stdout.write(f"{where}, torch {torch.__version__}, best of {REPEATS}\n")
+    """Run it; 1 when a limit is broken."""
+    begin(__doc__, REPEATS)
     taken = totals()
     kept = True
     for kind, seconds in taken.items():

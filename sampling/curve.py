@@ -129,8 +129,8 @@ class Curve:
     def at(self, moment: Moment) -> float | Tensor:
         """A number where all frames have the same; else ``(F, 1, 1, 1)``, or ``(F, 1, H, W)`` with a mask."""
         rest = 1.0 if self.times is None else self.times.at(moment)
-        if self.over == STEPS or len(self.schedule.values) == 1:
-            own: float | Tensor = self.at_percent(moment.percent() if len(self.schedule.values) != 1 else 0.0)
+        if self.over == STEPS:
+            own: float | Tensor = self.at_percent(moment.percent())
         else:
             every = self.values(moment.full)
             mine = [every[i] for i in moment.indices]
