@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import comfy.memory_management
 import comfy.model_management
 import comfy.samplers
 import numpy as np
@@ -17,6 +18,7 @@ from animatediff_native.demo import synthetic
 from animatediff_native.motion.attention import scaled_dot_product_attention
 from animatediff_native.motion.module import Modulation
 from animatediff_native.motion.views import views_over
+from animatediff_native.sampling import patcher
 from animatediff_native.sampling.context_options import ContextOptions
 from animatediff_native.sampling.control_curve import weighted, with_control_curve
 from animatediff_native.sampling.curve import STEPS, Curve, Moment, as_strength, frames_of_call, make_curve, percent_of
@@ -320,6 +322,17 @@ def test_the_host_loads_and_unloads_a_lora_that_stays_apart(model, motion, tmp_p
     assert any(loaded is not None and loaded.model is lora.model for loaded in comfy.model_management.loaded_models())
     comfy.model_management.unload_all_models()
     assert torch.isfinite(run_ksampler(animated)).all()
+
+
+def test_a_lora_that_stays_apart_where_the_host_builds_layers_without_weights(motion, tmp_path: Path, monkeypatch) -> None:
+    """As under its dynamic VRAM: linear layers have no weights before they are loaded. The halves arrive whole, in any dtype."""
+    path = lora_file(tmp_path)
+    wanted = curved_loras(with_motion_lora(motion, path, make_curve(FADE)))[0].network.state_dict()
+    file = patcher.open_file(path)
+    monkeypatch.setattr(patcher, "open_file", lambda _: file)
+    monkeypatch.setattr(comfy.memory_management, "aimdo_enabled", True)
+    got = curved_loras(with_motion_lora(motion, path, make_curve(FADE)))[0].network.state_dict()
+    assert got.keys() == wanted.keys() and all(torch.equal(got[key], wanted[key]) for key in got)
 
 
 # --- CFG -------------------------------------------------------------------------------------------------------------

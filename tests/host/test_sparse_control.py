@@ -15,6 +15,7 @@ from animatediff_native.demo.tiny_sparse_control import sparse_control
 from animatediff_native.nodes.sparse_control import SparseCtrlApply
 from animatediff_native.sampling import sparse_network
 from animatediff_native.sampling.context_options import ContextOptions
+from animatediff_native.sampling.curve import make_curve
 from animatediff_native.sampling.inject import animate
 from animatediff_native.sampling.placement import SparseSettings, placed, timeline
 from animatediff_native.sampling.sparse_control import SparseControl, load_sparse_control
@@ -27,6 +28,7 @@ from torch import Tensor
 import nodes as host_nodes
 
 KINDS = ("rgb", "scribble")
+FADE = "0: 1.0, -1: 0.2"
 
 
 class Encoder:
@@ -221,6 +223,7 @@ def test_strength_per_frame(model, other_motion, controls) -> None:
         "plain": {},
         "mask": {"strength_mask": torch.arange(16.0).reshape(16, 1, 1).expand(16, 4, 4) / 16},
         "unhinted": {"unhinted_strength": 0.5},
+        "curve": {"strength": make_curve("0: 0, -1: 1.5")},
     }.items():
         positive, _ = apply(controls["rgb"], pictures(2), **choices)
         control = positive[0][1]["control"]
@@ -232,6 +235,19 @@ def test_strength_per_frame(model, other_motion, controls) -> None:
     assert torch.allclose(ratio, torch.arange(16.0) / 16, atol=1e-5)
     ratio = seen["unhinted"].flatten(1).norm(dim=1) / seen["plain"].flatten(1).norm(dim=1)
     assert torch.allclose(ratio, torch.tensor([1.0, *[0.5] * 14, 1.0]), atol=1e-5)
+    ratio = seen["curve"].flatten(1).norm(dim=1) / seen["plain"].flatten(1).norm(dim=1)
+    assert torch.allclose(ratio, torch.arange(16.0) / 10, atol=1e-5)
+
+
+def test_a_curve_for_its_strength(model, other_motion, controls, monkeypatch) -> None:
+    """A constant one is the plain number bit for bit; in windows the images keep their frames under one that changes."""
+    animated = animate(model, other_motion)
+    clips = [clip(animated, apply(controls["rgb"], pictures(2), strength=value)) for value in (0.7, make_curve("0: 0.7, 9: 0.7"))]
+    assert torch.equal(*clips)
+    calls = watch(controls["rgb"], monkeypatch)
+    conds = apply(controls["rgb"], pictures(3), strength=make_curve(FADE), placement="indexes", frames="0, 15, 30")
+    windowed = clip(animate(model, other_motion, ContextOptions(16, 4)), conds, frames=40, steps=1, cfg=1.0)
+    assert [hinted for hinted, _ in calls] == [[0, 15], [3], [6]] and torch.isfinite(windowed).all()
 
 
 def test_chains_with_other_controls(model, other_motion, controls, monkeypatch) -> None:
