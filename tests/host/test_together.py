@@ -174,34 +174,24 @@ def compiled(of: Any) -> Any:
 
 
 def test_torch_compile_gives_the_same_clip(model, motion, other_motion) -> None:
-    """Also when the plain model was compiled before: its graph must not be used for the animated one."""
+    """Put on before and after compiling, and when the plain model was compiled before: no graph is used for another."""
     torch._dynamo.reset()
     plain = run_ksampler(model)
     assert (run_ksampler(compiled(model)) - plain).norm() / plain.norm() < 1e-5
-    for module in (motion, other_motion):
+    for clip, module in ((compiled(animate(model, motion)), motion), (animate(compiled(model), other_motion), other_motion)):
         wanted = run_ksampler(animate(model, module))
-        clip = run_ksampler(compiled(animate(model, module)))
-        assert (clip - wanted).norm() / wanted.norm() < 1e-5
-    first = run_ksampler(animate(compiled(model), motion))
-    assert (first - run_ksampler(animate(model, motion))).norm() / first.norm() < 1e-5
+        assert (run_ksampler(clip) - wanted).norm() / wanted.norm() < 1e-5
 
 
-def test_torch_compile_with_views_that_move(model, motion) -> None:
-    """Windows that change from step to step are data of the compiled graph, not part of it."""
-    torch._dynamo.reset()
-    views = ContextOptions(16, 4, "standard_uniform", freenoise=False, views=True)
-    wanted = run_ksampler(animate(model, motion, views), frames=24, steps=2, cfg=1.0)
-    clip = run_ksampler(compiled(animate(model, motion, views)), frames=24, steps=2, cfg=1.0)
-    assert (clip - wanted).norm() / wanted.norm() < 1e-5
-
-
-def test_torch_compile_with_curves(model, motion, tmp_path) -> None:
-    """Values that change over frames and steps, and a motion LoRA that is not merged, are data of the compiled graph too."""
+def test_torch_compile_with_views_that_move_and_curves(model, motion, tmp_path) -> None:
+    """Windows and values that change from step to step, and a motion LoRA that is not merged, are data of the compiled graph,
+    not part of it."""
     torch._dynamo.reset()
     steps = make_curve("0: 1, 1.0: 0.2", "steps")
     given = with_motion_lora(motion, lora_file(tmp_path), make_curve("0: -1, -1: 1", times=steps))
     given = with_settings(given, influence=make_curve("0: 0.5, -1: 1", times=steps), attention_scale=steps)
-    wanted = run_ksampler(animate(model, given), steps=3, cfg=1.0)
-    clip = run_ksampler(compiled(animate(model, given)), steps=3, cfg=1.0)
+    views = ContextOptions(16, 4, "standard_uniform", freenoise=False, views=True)
+    wanted = run_ksampler(animate(model, given, views), frames=24, steps=2, cfg=1.0)
+    clip = run_ksampler(compiled(animate(model, given, views)), frames=24, steps=2, cfg=1.0)
     assert (clip - wanted).norm() / wanted.norm() < 1e-5
-    assert (wanted - run_ksampler(animate(model, motion), steps=3, cfg=1.0)).norm() / wanted.norm() > 1e-2
+    assert (wanted - run_ksampler(animate(model, motion, views), frames=24, steps=2, cfg=1.0)).norm() / wanted.norm() > 1e-2
