@@ -140,8 +140,7 @@ def test_percent_is_the_inverse_of_the_hosts(animated, percent: float) -> None:
 CONSTANTS = {"number": lambda v: v, "text": lambda v: make_curve(str(v)), "keyframes": lambda v: make_curve(f"0: {v}, 5: {v}, -1: {v}")}
 
 
-@pytest.mark.parametrize("how", ["text", "keyframes", "list"])
-@pytest.mark.parametrize("kind", ["at once", "static"])
+@pytest.mark.parametrize(("how", "kind"), [("text", "at once"), ("keyframes", "views"), ("list", "static")])
 def test_constant_curves_are_plain_numbers_bit_for_bit(model, motion, tmp_path: Path, how: str, kind: str) -> None:
     """Influence, attention scale and motion LoRA, also at values that single precision cannot hold."""
 
