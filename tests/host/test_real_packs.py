@@ -24,6 +24,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from animatediff_native.sampling.context_options import ContextOptions
+from animatediff_native.sampling.control_curve import with_control_curve
+from animatediff_native.sampling.curve import make_curve
 from animatediff_native.sampling.inject import animate
 from animatediff_tests.tiny import CHANNELS, conditioning
 from safetensors.torch import save_file
@@ -413,6 +415,17 @@ def test_every_frame_keeps_its_strength_and_mask(model, motion, acn_nodes, conds
     pair = apply_advanced(acn_nodes, None, echo(), marks(frames), latent_kf_override=keyframes, mask_optional=masks)
     wanted = marked(frames) * strengths.reshape(-1, 1, 1) * masks[:, ::8, ::8]
     check_planes(controlled(windowed(model, motion), frames, pair), wanted, conds_per_call)
+
+
+@pytest.mark.parametrize("frames", FRAMES)
+def test_a_curve_multiplies_an_advanced_control(model, motion, acn_nodes, conds_per_call: int, frames: int) -> None:
+    """Apply Control Curve behind Apply Advanced ControlNet: both strengths of a frame, and its hint."""
+    strengths = torch.linspace(0.25, 1.5, frames)
+    (keyframes,) = acn_nodes["LatentKeyframeBatchedGroup"].execute(strengths.tolist()).result
+    pair = apply_advanced(acn_nodes, None, echo(), marks(frames), latent_kf_override=keyframes)
+    curved = with_control_curve(pair, make_curve("0: 2, -1: 0.5"))
+    wanted = marked(frames) * (strengths * torch.linspace(2, 0.5, frames)).reshape(-1, 1, 1)
+    check_planes(controlled(windowed(model, motion), frames, curved), wanted, conds_per_call)
 
 
 @pytest.mark.parametrize("order", CHAINS)
