@@ -88,7 +88,7 @@ class Curve:
 
     def __post_init__(self) -> None:
         if self.over == STEPS:
-            laid_out(self.schedule, None)  # places in frames are refused at once
+            self._known[STEPS] = laid_out(self.schedule, None)  # places in frames are refused at once
 
     @property
     def constant(self) -> float | None:
@@ -116,10 +116,10 @@ class Curve:
         return self.values(frames)
 
     def at_percent(self, percent: float) -> float:
-        """The value at a part of the sampling run, 0 to 1."""
+        """The value of a curve over steps at a part of the sampling run, 0 to 1."""
         if given := self.schedule.values:
             return given[min(int(percent * len(given)), len(given) - 1)]
-        return self._between(laid_out(self.schedule, None), percent, 1.0)
+        return self._between(self._known[STEPS], percent, 1.0)
 
     def _between(self, keys: Any, at: float, period: float) -> float:
         a, b, t = blend(keys, at, self.ease, period if self.loop else None)

@@ -23,9 +23,7 @@ SMALLEST = 1e-9
 
 def points(curve: Curve, frames: int) -> list[float]:
     """The values that are drawn: one per frame, or ``SAMPLES`` from the first step to the last."""
-    if curve.over == STEPS:
-        return [curve.at_percent(i / (SAMPLES - 1)) for i in range(SAMPLES)]
-    return curve.values(frames)
+    return curve.numbers(SAMPLES if curve.over == STEPS else frames)
 
 
 def _ticks(low: float, high: float) -> list[float]:

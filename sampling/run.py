@@ -22,6 +22,5 @@ def sample(
     """What the host's KSampler node does. ``cfg`` may be a curve; ``choices``: seed, steps, sampler_name, scheduler, denoise."""
     strength = as_strength(cfg)
     if isinstance(strength, Curve):
-        model = with_cfg_curve(model, strength)
-    choices["cfg"] = 1.0 if isinstance(strength, Curve) else strength
-    return host_nodes.common_ksampler(model, positive=positive, negative=negative, latent=latent, **choices)[0]
+        model, strength = with_cfg_curve(model, strength), 1.0
+    return host_nodes.common_ksampler(model, positive=positive, negative=negative, latent=latent, cfg=strength, **choices)[0]

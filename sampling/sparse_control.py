@@ -209,9 +209,9 @@ def apply_sparse_control(
     control = control.with_settings(settings)
     node = host_nodes.ControlNetApplyAdvanced()
     strength = as_strength(strength)
-    curved = isinstance(strength, Curve)
-    conditioning = node.apply_controlnet(positive, negative, control, images, 1.0 if curved else strength, *percents, vae)
-    positive, negative = with_control_curve(conditioning, strength) if isinstance(strength, Curve) else conditioning
+    curve, number = (strength, 1.0) if isinstance(strength, Curve) else (None, strength)
+    conditioning = node.apply_controlnet(positive, negative, control, images, number, *percents, vae)
+    positive, negative = with_control_curve(conditioning, curve) if curve else conditioning
     return positive, negative, text
 
 
