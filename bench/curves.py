@@ -25,7 +25,7 @@ PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 def kinds(block: Any, channels: int, side: int, device: str, dtype: Any) -> dict[str, Any]:
     """The modulations to compare."""
     import torch
-    from animatediff_native.motion.low_rank import LowRank
+    from animatediff_native.motion.low_rank import Changes, LowRank
     from animatediff_native.motion.module import Modulation
 
     layers = {}
@@ -38,8 +38,8 @@ def kinds(block: Any, channels: int, side: int, device: str, dtype: Any) -> dict
         "plain": Modulation(),
         "value per frame": Modulation(ramp, ramp),
         "value per place": Modulation(places, places),
-        "LoRA with a curve": Modulation(None, None, (layers,), (ramp,)),
-        "two LoRAs with curves": Modulation(None, None, (layers, layers), (ramp, ramp)),
+        "LoRA with a curve": Modulation(None, None, Changes((layers,), (ramp,))),
+        "two LoRAs with curves": Modulation(None, None, Changes((layers, layers), (ramp, ramp))),
     }
 
 

@@ -6,7 +6,7 @@ Source: Guo et al. 2023, arXiv 2307.04725, section 4.2 and its released code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from .attention import Attention, TemporalAttention, scaled_dot_product_attention
 from .config import HEADS, MOTION_NORM, MotionConfig
-from .low_rank import Changes, LowRank, of_pixels, of_windows, per_token
+from .low_rank import Changes, of_pixels, of_windows, per_token
 from .views import Views
 
 TOKENS_PER_CHANNEL = 6
@@ -29,18 +29,18 @@ class Modulation(NamedTuple):
     """How strongly a temporal block acts: scalars, or ``(F, 1, 1, 1)`` or ``(F, 1, H, W)`` by frame and place.
 
     Always tensors, so that a compiled graph does not freeze them. ``influence`` multiplies what the block adds to its input;
-    ``attention_scale`` multiplies the attention keys. None means 1, as trained. ``loras`` are the layers that motion LoRAs
-    change without being merged, ``lora_strengths`` how strongly.
+    ``attention_scale`` multiplies the attention keys. None means 1, as trained. ``changes`` are motion LoRAs that are not merged,
+    their strengths in the same shapes.
     """
 
     influence: Tensor | None = None
     attention_scale: Tensor | None = None
-    loras: tuple[Mapping[nn.Module, LowRank], ...] = ()
-    lora_strengths: tuple[Tensor, ...] = ()
+    changes: Changes = Changes()
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Modulation:
         influence, scale = (None if value is None else change(value) for value in (self.influence, self.attention_scale))
-        return Modulation(influence, scale, self.loras, tuple(change(strength) for strength in self.lora_strengths))
+        strengths = tuple(change(strength) for strength in self.changes.strengths)
+        return Modulation(influence, scale, Changes(self.changes.layers, strengths))
 
     def on(self, size: tuple[int, int]) -> Modulation:
         """The same for the tokens of a block of ``size``: scalars, ``(F, P, 1)`` or ``(F, 1, 1)``."""
@@ -53,10 +53,6 @@ class Modulation(NamedTuple):
     def in_views(self, views: Views, batch: int) -> Modulation:
         """What ``of`` gave, for the tokens of windows in place of those of a clip."""
         return self._each(lambda value: of_windows(value, views.windows, batch))
-
-    @property
-    def changes(self) -> Changes:
-        return Changes(self.loras, self.lora_strengths)
 
 
 def tile_pixels(tokens_per_pixel: int, channels: int, device: torch.device) -> int:

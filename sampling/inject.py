@@ -23,6 +23,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import CallbacksMP, WrappersMP
 from torch import Tensor
 
+from ..motion.low_rank import Changes
 from ..motion.model import Place
 from ..motion.module import Modulation, TemporalBlock
 from ..motion.views import Views
@@ -214,8 +215,10 @@ def _modulation(motion: ModelPatcher, moment: Moment, x: Tensor) -> Modulation |
     return Modulation(
         None if settings.influence == 1.0 else now(settings.influence),
         None if settings.attention_scale == 1.0 else now(settings.attention_scale),
-        tuple(lora.network.layers(motion.model) for lora in loras),
-        tuple(now(lora.strength) for lora in loras),
+        Changes(
+            tuple(lora.network.layers(motion.model) for lora in loras),
+            tuple(now(lora.strength) for lora in loras),
+        ),
     )
 
 
@@ -264,7 +267,7 @@ def _signature(motions: tuple[Motion, ...], views: Views | None) -> str:
         (
             sorted((place, block.channels) for place, block in m.blocks.items()),
             [None if value is None else tuple(value.shape) for value in m.modulation[:2]],
-            [tuple(strength.shape) for strength in m.modulation.lora_strengths],
+            [tuple(strength.shape) for strength in m.modulation.changes.strengths],
             m.lora_layers,
             m.norm_scope,
         )

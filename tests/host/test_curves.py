@@ -16,6 +16,7 @@ import pytest
 import torch
 from animatediff_native.demo import synthetic
 from animatediff_native.motion.attention import scaled_dot_product_attention
+from animatediff_native.motion.low_rank import Changes
 from animatediff_native.motion.module import Modulation
 from animatediff_native.motion.views import views_over
 from animatediff_native.sampling import patcher
@@ -261,7 +262,7 @@ def test_a_lora_by_frame_equals_weights_merged_by_frame(motion, tmp_path: Path) 
     reference = merged_by_frame(block, layers, strengths)
     x = torch.randn(32, 32, 4, 4, generator=torch.Generator().manual_seed(0))
     value = lora.strength.at(Moment(range(16), 16, lambda: 0.0))
-    got = block(x, 16, modulation=Modulation(None, None, (layers,), (value,)))
+    got = block(x, 16, modulation=Modulation(None, None, Changes((layers,), (value,))))
     assert torch.allclose(value.flatten(), strengths, atol=1e-6)
     assert distance(got - x, reference(x, 16) - x) < 1e-5
     assert distance(got - x, block(x, 16) - x) > 1e-2
@@ -289,7 +290,7 @@ def test_a_lora_by_frame_in_views(motion, tmp_path: Path) -> None:
     wanted = wanted + inner.ff(inner.ff_norm(wanted))
     by_place = value.expand(-1, 1, 2, 3)
     for given in (value, by_place):
-        modulation = Modulation(None, None, (layers,), (given,)).on((2, 3))
+        modulation = Modulation(None, None, Changes((layers,), (given,))).on((2, 3))
         assert distance(inner(tokens, scaled_dot_product_attention, modulation, views), wanted) < 1e-5
 
 
@@ -308,8 +309,8 @@ def test_a_mask_keeps_a_lora_out_of_places(motion, tmp_path: Path) -> None:
     block, layers = apart.model.places()["input", 1], lora.network.layers(apart.model)
     x = torch.randn(16, 32, 4, 4, generator=torch.Generator().manual_seed(0))
     value = lora.strength.at(Moment(range(16), 16, lambda: 0.0))
-    some, none = block(x, 16, modulation=Modulation(None, None, (layers,), (value,))), block(x, 16)
-    every = block(x, 16, modulation=Modulation(None, None, (layers,), (torch.tensor(1.0),)))
+    some, none = block(x, 16, modulation=Modulation(None, None, Changes((layers,), (value,)))), block(x, 16)
+    every = block(x, 16, modulation=Modulation(None, None, Changes((layers,), (torch.tensor(1.0),))))
     assert torch.allclose(some[..., 2:], none[..., 2:], atol=1e-6) and torch.allclose(some[..., :2], every[..., :2], atol=1e-6)
 
 
