@@ -94,7 +94,7 @@ class Peak(threading.Thread):
 
 def _readers() -> dict[str, Callable[[Path], Iterable[Any]]]:
     import torch
-    from animatediff_native.sampling.patcher import load_motion_module
+    from animatediff_native.sampling.modules.load import load_motion_module
     from safetensors.torch import load_file
 
     def library(path: Path) -> Iterable[Any]:

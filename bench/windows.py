@@ -51,11 +51,11 @@ def windows_seconds(schedule: str, fuse: str) -> tuple[float, float, int]:
     from types import SimpleNamespace
 
     import torch
-    from animatediff_native.sampling.context_options import ContextOptions
-    from animatediff_native.sampling.windows import FrameWindows
+    from animatediff_native.sampling.windows.handler import FrameWindows
+    from animatediff_native.sampling.windows.options import WindowOptions
 
     logging.disable(logging.INFO)
-    handler = FrameWindows(ContextOptions(LENGTH, 4, schedule, fuse))
+    handler = FrameWindows(WindowOptions(LENGTH, 4, schedule, fuse))
     latent_format = SimpleNamespace(temporal_downscale_ratio=1)
     model = SimpleNamespace(latent_format=latent_format, resize_cond_for_context_window=lambda *_, **__: None)
     conds, x = conditioning(model), torch.randn(FRAMES, 4, SIZE, SIZE)

@@ -79,11 +79,15 @@ def _pyright_config(environment: Environment) -> dict[str, object]:
 
 
 def bench(environment: Environment, options: argparse.Namespace) -> int:
-    """Run a benchmark and print its figures."""
-    variables = child_environment(COMFYUI_PATH=str(environment.comfyui), OMP_NUM_THREADS="2")
+    """Run a benchmark and print its figures. Arguments dev.py does not know go to it, after its name."""
+    variables = child_environment(COMFYUI_PATH=str(environment.comfyui))
     script = REPOSITORY / "bench" / f"{options.name}.py"
-    command = [str(environment.python), str(script), "--folder", str(environment.base / "bench")]
-    return subprocess.run(command, env=variables, check=False).returncode
+    command = [str(environment.python), str(script), "--folder", str(environment.base / "bench"), *options.rest]
+    with subprocess.Popen(command, env=variables) as process:
+        try:
+            return process.wait()
+        finally:
+            process.terminate()  # asked, not forced: it may have servers to end. Does nothing when it has ended by itself
 
 
 def serve(environment: Environment, options: argparse.Namespace) -> int:
@@ -130,7 +134,7 @@ def main() -> int:
     """Read the command line, prepare, and run the command; returns the exit status."""
     parser = _parser()
     options, options.rest = parser.parse_known_args()
-    if options.rest and options.run is not test:
+    if options.rest and options.run not in (test, bench):
         parser.error(f"unknown arguments: {' '.join(options.rest)}")
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):

@@ -32,7 +32,7 @@ VENDOR = PurePosixPath("vendor/ComfyUI")
 # torch and torchvision must be a matching pair: torchvision refuses to import with another torch.
 TORCH_PINS = ("torch==2.14.1", "torchvision==0.29.1", "torchaudio")
 # The nodejs extra brings the node that pyright runs on; without it pyright downloads one when it is first run.
-DEV_TOOLS = ("pytest", "pytest-timeout", "hypothesis", "ruff", "pyright[nodejs]", "diffusers==0.42.1", "playwright")
+DEV_TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "ruff", "pyright[nodejs]", "diffusers==0.42.1", "playwright")
 VENV_GIGABYTES = 8.0
 
 MODEL_SOURCES = tuple(
@@ -236,12 +236,12 @@ def _base_directory(cache: Path) -> Path:
     base = cache / "base" / fingerprint(str(REPOSITORY))
     for folder in ("custom_nodes", "models", "input", "output", "user"):
         (base / folder).mkdir(parents=True, exist_ok=True)
-    _link(base / "custom_nodes" / "animatediff-native", REPOSITORY)
-    _link(base / "custom_nodes" / "animatediff-tiny-models", REPOSITORY / "demo" / "tiny_models_pack")
+    link_folder(base / "custom_nodes" / "animatediff-native", REPOSITORY)
+    link_folder(base / "custom_nodes" / "animatediff-tiny-models", REPOSITORY / "demo" / "tiny_models_pack")
     return base
 
 
-def _link(link: Path, target: Path) -> None:
+def link_folder(link: Path, target: Path) -> None:
     """Make `link` lead to the folder `target`. A junction on Windows, where symbolic links need special rights."""
     if link.exists() and link.resolve() == target.resolve():
         return

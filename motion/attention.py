@@ -1,4 +1,4 @@
-"""Self-attention along the frames of a clip, one attention per pixel.
+"""Self-attention along the frames of an animation, one attention per pixel.
 
 ``TemporalAttention`` is used by ``module.TemporalTransformerBlock``. Nothing here knows about UNets or files.
 """

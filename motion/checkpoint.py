@@ -1,31 +1,22 @@
 """Motion module files: from any spelling to a configuration and a state dict that loads strictly.
 
-``read_motion_module`` accepts nothing but a complete motion module. Called by ``sampling.patcher``.
+``read_motion_module`` accepts nothing but a complete motion module. Called by ``sampling.modules.load``.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .attention import sinusoidal_positions
-from .config import (
-    ALL_UNET_NORMS,
-    FAMILIES,
-    HEADS,
-    MOTION_NORM,
-    PER_FRAME,
-    UNET_NORMS,
-    MotionConfig,
-    Overrides,
-    with_family,
-)
+from .config import FAMILIES, HEADS, MotionConfig, NormScope, Overrides, with_family
 from .container import ModelFile
-from .describe import PLACE, PREFIXES, Shapes, describe, first, lightning_steps, table_rows
+from .describe import MOTION_KEY, PREFIXES, Shapes, describe, first, lightning_steps, table_rows
 from .model import block_names
 from .module import TemporalBlock
 
@@ -46,27 +37,44 @@ def original_keys(key: str) -> list[str]:
     Returns:
         One key; two for diffusers' positional encoding, which both attentions share; none for anything else.
     """
-    if (match := PLACE.match(PREFIXES.sub("", key))) is None:
+    if (match := MOTION_KEY.match(PREFIXES.sub("", key))) is None:
         return []
     block, _, index, leaf = match.groups()
     leaf = leaf.removeprefix("temporal_transformer.")
-    place = f"{block}.motion_modules.{index}.temporal_transformer"
+    site = f"{block}.motion_modules.{index}.temporal_transformer"
     if shared := _SHARED_TABLE.match(leaf):
-        return [f"{place}.{shared[1]}.attention_blocks.{i}{_TABLE}" for i in (0, 1)]
+        return [f"{site}.{shared[1]}.attention_blocks.{i}{_TABLE}" for i in (0, 1)]
     for pattern, name in _RENAMED:
         leaf = pattern.sub(name, leaf)
-    return [f"{place}.{leaf}"]
+    return [f"{site}.{leaf}"]
 
 
-def _motion_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The motion tensors of a file in the original spelling. Raises ValueError where two would get one name."""
-    state: dict[str, Tensor] = {}
+def _parts(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The motion tensors of a file in the original spelling, and its others under their own keys.
+
+    Raises:
+        ValueError: two motion tensors would get one name.
+    """
+    motion: dict[str, Tensor] = {}
+    extras: dict[str, Tensor] = {}
     for key, tensor in tensors.items():
-        for original in original_keys(key):
-            if original in state:
+        names = original_keys(key)
+        if not names:
+            extras[key] = tensor
+        for original in names:
+            if original in motion:
                 raise ValueError(f"spells {original} in two ways (one is {key}). Download it again.")
-            state[original] = tensor
-    return state
+            motion[original] = tensor
+    return motion, extras
+
+
+_NORM = "temporal_transformer.norm.weight"
+
+
+def level_channels(shapes: Shapes) -> dict[int, int]:
+    """Channels of the temporal blocks by down level, from shapes in the original spelling."""
+    norms = {key: shape for key, shape in shapes.items() if key.endswith(_NORM) and key.startswith("down_blocks.")}
+    return {int(key.split(".")[1]): sum(shape[:1]) for key, shape in norms.items()}
 
 
 def read_config(shapes: Shapes, family: str) -> MotionConfig:
@@ -75,8 +83,7 @@ def read_config(shapes: Shapes, family: str) -> MotionConfig:
     Raises:
         ValueError: levels or channels that are no UNet's.
     """
-    norms = {key: shape for key, shape in shapes.items() if key.endswith("temporal_transformer.norm.weight")}
-    channels = {int(key.split(".")[1]): sum(shape[:1]) for key, shape in norms.items() if key.startswith("down_blocks.")}
+    channels = level_channels(shapes)
     if sorted(channels) not in ([0, 1, 2], [0, 1, 2, 3]):
         raise ValueError(f"needs motion modules in down blocks 0 to 3, got {sorted(channels)}. The file is incomplete.")
     down_channels = tuple(channels[level] for level in sorted(channels))
@@ -86,6 +93,7 @@ def read_config(shapes: Shapes, family: str) -> MotionConfig:
     if sorted(set(blocks)) != [0, 1]:
         raise ValueError(f"needs two temporal attentions per block, got {len(set(blocks))}. The file is incomplete.")
     tables = [shape for key, shape in shapes.items() if key.endswith(_TABLE)]
+    norms = [key for key in shapes if key.endswith(_NORM)]
     if len({shape[1:2] for shape in tables}) > 1 or len(tables) not in (0, 2 * len(norms)):
         raise ValueError("has positional encodings of several lengths, or lacks some. The file is damaged.")
     has_mid = any(key.startswith("mid_block.") for key in norms)
@@ -108,20 +116,28 @@ def complete_tables(state: dict[str, Tensor], config: MotionConfig) -> dict[str,
     return {**state, **tables}
 
 
-class _Bare:
-    """Torch's layers without initial values, which would cost more than everything else here."""
+class BareLayers:
+    """Torch's layers, for networks of which only the names and shapes are wanted.
+
+    Linear layers get no initial values, which would cost more than everything else here.
+    """
 
     class Linear(nn.Linear):
         def reset_parameters(self) -> None:
             pass
 
-    LayerNorm, GroupNorm = nn.LayerNorm, nn.GroupNorm
+    LayerNorm, GroupNorm, Conv2d = nn.LayerNorm, nn.GroupNorm, nn.Conv2d
+
+    @staticmethod
+    def conv_nd(dims: int, *args: Any, **kw: Any) -> nn.Module:
+        """The host's networks ask for two-dimensional convolutions this way."""
+        return nn.Conv2d(*args, **kw)
 
 
 def _shapes_of(config: MotionConfig) -> Shapes:
     """Every parameter and buffer of the network; blocks of one width are built once, without memory."""
     names = dict(block_names(config))
-    leaves = {c: TemporalBlock(c, config, _Bare, device="meta").state_dict() for c in set(names.values())}
+    leaves = {c: TemporalBlock(c, config, BareLayers, device="meta").state_dict() for c in set(names.values())}
     return {f"{name}.{leaf}": tuple(t.shape) for name, c in names.items() for leaf, t in leaves[c].items()}
 
 
@@ -138,13 +154,26 @@ def check_complete(state: Mapping[str, Tensor], expected: Shapes) -> None:
         raise ValueError(f"has {len(integer)} tensors that are not floating point: {first(integer)}.")
 
 
-def read_motion_module(
-    file: ModelFile, overrides: Overrides = Overrides()
-) -> tuple[MotionConfig, dict[str, Tensor]]:
-    """Configuration and state dict of a motion module; the latter loads strictly into ``MotionModel``.
+@dataclass(frozen=True)
+class MotionFile:
+    """What a motion module file holds.
+
+    Attributes:
+        config: sizes, and how its family is run.
+        motion: state dict that loads strictly into ``MotionModel``.
+        extras: every other tensor under the file's own key: an image encoder, a first convolution, or a whole UNet.
+    """
+
+    config: MotionConfig
+    motion: dict[str, Tensor]
+    extras: dict[str, Tensor] = field(default_factory=dict)
+
+
+def read_motion_module(file: ModelFile, overrides: Overrides = Overrides()) -> MotionFile:
+    """Read a motion module.
 
     Args:
-        file: in any spelling. A full training checkpoint is fine: only its motion part is used.
+        file: in any spelling. A full training checkpoint is fine: its other tensors are ``extras``.
         overrides: what the user sets by hand.
 
     Raises:
@@ -154,25 +183,25 @@ def read_motion_module(
     if description.kind != "motion module":
         raise ValueError(f"Needed a motion module, but {file.name} is {description}")
     try:
-        state = _motion_part(file.tensors)
+        state, extras = _parts(file.tensors)
         config = read_config({key: tuple(t.shape) for key, t in state.items()}, description.family)
         config = with_family(config, overrides)
         check_complete(state := complete_tables(state, config), _shapes_of(config))
     except ValueError as error:
         raise ValueError(f"{file.name} {error}") from error
-    return config, state
+    return MotionFile(config, state, extras)
 
 
 _SCOPES = {
-    PER_FRAME: "one frame",
-    UNET_NORMS: "all frames of a window (those of the image model)",
-    MOTION_NORM: "all frames of a window (those of the module)",
-    ALL_UNET_NORMS: "all frames of a window (all of the image model's)",
+    NormScope.PER_FRAME: "one frame",
+    NormScope.UNET: "all frames of a window (those of the image model)",
+    NormScope.MOTION: "all frames of a window (those of the module)",
+    NormScope.ALL_UNET: "all frames of a window (all of the image model's)",
 }
 _DTYPES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 
 
-def summarize(name: str, config: MotionConfig, state: Mapping[str, Tensor]) -> str:
+def describe_motion_module(name: str, config: MotionConfig, state: Mapping[str, Tensor]) -> str:
     """A few lines for the user: what was found in a motion module file and how to use it."""
     family = FAMILIES[config.family]
     sampling = family.sampling
@@ -180,7 +209,7 @@ def summarize(name: str, config: MotionConfig, state: Mapping[str, Tensor]) -> s
         sampling = replace(sampling, steps=lightning_steps(name) or sampling.steps)
     weights = {key: t for key, t in state.items() if not key.endswith(_TABLE)}
     dtypes = "/".join(sorted({_DTYPES.get(t.dtype, "fp8" if t.element_size() == 1 else str(t.dtype)) for t in weights.values()}))
-    blocks = sum(key.endswith("temporal_transformer.norm.weight") for key in state)
+    blocks = sum(key.endswith(_NORM) for key in state)
     millions = sum(t.numel() for t in weights.values()) / 1e6
     betas = config.beta_schedule
     schedule = f"{betas.curve} {betas.start:g} to {betas.end:g}" if betas else "the checkpoint's"

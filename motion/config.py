@@ -7,6 +7,7 @@ norms, frame limits).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import Enum
 
 HEADS = 8
 """Attention heads of every public motion module, whatever its channels."""
@@ -27,13 +28,17 @@ class BetaSchedule:
     lcm_steps: int = 0
 
 
-PER_FRAME = "per_frame"
-UNET_NORMS = "unet"
-MOTION_NORM = "motion"
-ALL_UNET_NORMS = "unet_all"
-"""Which group norms take their statistics over all frames of a window, as they did when a family was trained: none;
-those of the UNet's residual blocks and output; the temporal block's own; every one of the UNet (no family: what older
-packs did)."""
+class NormScope(str, Enum):
+    """Which group norms take their statistics over all frames of a window, as they did when a family was trained."""
+
+    PER_FRAME = "per_frame"
+    """None."""
+    UNET = "unet"
+    """Those of the UNet's residual blocks and output."""
+    MOTION = "motion"
+    """The temporal block's own."""
+    ALL_UNET = "unet_all"
+    """Every one of the UNet: no family, but what older packs did."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Family:
     """How the authors trained a family.
 
     Attributes:
-        frames: clip length of the training videos.
+        frames: length of the training clips.
         positions: rows of the positional encoding, for files that store none.
         note: what this pack leaves out of the file, or what the user should know.
     """
@@ -64,7 +69,7 @@ class Family:
     base: str = "SD1.5"
     frames: int = 16
     positions: int = 32
-    norm_scope: str = PER_FRAME
+    norm_scope: NormScope = NormScope.PER_FRAME
     beta_schedule: BetaSchedule = BetaSchedule("linear")
     sampling: Sampling = Sampling()
     note: str = ""
@@ -76,7 +81,7 @@ _LCM_SAMPLING = Sampling("lcm", "sgm_uniform", 8, 1.5)
 FAMILIES = {
     family.name: family
     for family in (
-        Family("v1", "AnimateDiff v1 (v14, v15, TemporalDiff, Stabilized)", positions=24, norm_scope=UNET_NORMS),
+        Family("v1", "AnimateDiff v1 (v14, v15, TemporalDiff, Stabilized)", positions=24, norm_scope=NormScope.UNET),
         Family("v2", "AnimateDiff v2 (mm_sd_v15_v2, mm-p)"),
         Family("v3", "AnimateDiff v3 (v3_sd15_mm)", note="goes with the domain adapter v3_sd15_adapter"),
         Family("lightning", "AnimateDiff-Lightning", sampling=Sampling("euler", "sgm_uniform", 4, 1.0)),
@@ -89,19 +94,23 @@ FAMILIES = {
                note="its authors advise an attention scale of 1.15 (Motion Settings)"),
         Family("long64", "LongAnimateDiff, 64 frames", frames=64, positions=128,
                note="made for 16 to 64 frames; its authors advise an attention scale of 1.28 (Motion Settings)"),
-        Family("pia", "PIA", norm_scope=UNET_NORMS,
+        Family("pia", "PIA", norm_scope=NormScope.UNET,
                note="its image input is not used yet: this is the motion part alone"),
-        Family("sdxl", "AnimateDiff-SDXL beta", base="SDXL", norm_scope=MOTION_NORM,
+        Family("sdxl", "AnimateDiff-SDXL beta", base="SDXL", norm_scope=NormScope.MOTION,
                beta_schedule=BetaSchedule("scaled_linear", end=0.020),
                sampling=Sampling("euler", "ddim_uniform", 100, 8.5), note="made for 1024x1024 pixels"),
-        Family("hotshot", "HotshotXL", base="SDXL", frames=8, positions=24, norm_scope=UNET_NORMS,
+        Family("hotshot", "HotshotXL", base="SDXL", frames=8, positions=24, norm_scope=NormScope.UNET,
                beta_schedule=BetaSchedule("scaled_linear"),
                sampling=Sampling("euler_ancestral", "ddim_uniform", 30, 5.0), note="made for 512x512 pixels"),
     )
 }  # fmt: skip
 
 AUTHORS = "authors"
-NORM_SCOPES: dict[str, str] = {AUTHORS: "", PER_FRAME: PER_FRAME, "legacy": ALL_UNET_NORMS}
+NORM_SCOPES: dict[str, NormScope | None] = {
+    AUTHORS: None,
+    "per_frame": NormScope.PER_FRAME,
+    "legacy": NormScope.ALL_UNET,
+}
 """Choices of a user. ``authors`` is the family's own, ``legacy`` what graphs for older packs were tuned with."""
 
 BETA_SCHEDULES: dict[str, BetaSchedule | None] = {
@@ -112,7 +121,7 @@ BETA_SCHEDULES: dict[str, BetaSchedule | None] = {
     "lcm_100": _LCM,
     "checkpoint": None,
 }
-"""Choices of a user. ``authors`` is the family's own, ``checkpoint`` leaves the MODEL's schedule as it is."""
+"""Choices of a user. ``authors`` is the family's own, with ``checkpoint`` the MODEL's schedule is not changed."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +144,7 @@ class MotionConfig:
         has_mid: whether the file has a temporal block in the UNet's middle.
         attention_blocks: temporal attentions per block (2 in every motion module).
         positions: rows of the positional encoding, the most frames one call can take.
-        norm_scope: which norms see all frames, one of the constants above.
+        norm_scope: which norms see all frames.
         beta_schedule: None leaves that of the MODEL.
     """
 
@@ -144,7 +153,7 @@ class MotionConfig:
     has_mid: bool
     attention_blocks: int
     positions: int
-    norm_scope: str = PER_FRAME
+    norm_scope: NormScope = NormScope.PER_FRAME
     beta_schedule: BetaSchedule | None = None
 
     @property

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 SAFETENSORS = (".safetensors", ".sft")
-WRAPPERS = ("state_dict", "module", "controlnet", "omcm_state_dict", "pose_encoder_state_dict")
+NESTINGS = ("state_dict", "module", "controlnet", "omcm_state_dict", "pose_encoder_state_dict")
 """Names under which training scripts nest the weights."""
 MAX_NESTING = 8
 
@@ -109,7 +109,7 @@ def _unpickle(path: Path) -> Any:
 def _peel(loaded: Any) -> dict[str, Tensor]:
     """The tensors of a loaded file without the wrappers and notes of training scripts."""
     for _ in range(MAX_NESTING):
-        inner = [loaded[name] for name in WRAPPERS if isinstance(loaded, Mapping) and isinstance(loaded.get(name), Mapping)]
+        inner = [loaded[name] for name in NESTINGS if isinstance(loaded, Mapping) and isinstance(loaded.get(name), Mapping)]
         if not inner:
             break
         loaded = inner[0]

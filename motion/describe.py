@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .config import FAMILIES
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 PREFIXES = re.compile(r"^(?:module\.|unet\.|base_model\.model\.|model\.diffusion_model\.|diffusion_model\.)+")
-PLACE = re.compile(r"^((?:down_blocks|up_blocks)\.\d+|mid_block)\.(motion_modules|temporal_attentions)\.(\d+)\.(.+)$")
+MOTION_KEY = re.compile(r"^((?:down_blocks|up_blocks)\.\d+|mid_block)\.(motion_modules|temporal_attentions)\.(\d+)\.(.+)$")
 """UNet block, spelling, number and leaf of a motion module's tensor."""
 
 _LORA_MARKS = ("_lora.", ".lora_down.", ".lora_up.", ".lora_A.", ".lora_B.", ".lora.up.", ".lora.down.")
@@ -60,38 +61,47 @@ _KINDS: dict[str, tuple[str, str]] = {
 }
 
 
+class Rule(NamedTuple):
+    """A kind of file, and what tells it: of each group of marks at least one is part of some key, and all ``keys`` are there."""
+
+    kind: str
+    groups: tuple[tuple[str, ...], ...] = ()
+    keys: tuple[str, ...] = ()
+
+
+_CONTROL_MARKS = ("input_hint_block", "controlnet_cond_embedding", "zero_convs", "controlnet_down_blocks")
+_MODULE_MARKS = ("motion_modules.", "temporal_attentions.")
+RULES = (
+    Rule("camera", (("qkv_merge", "cc_projection", "encoder_down_attention_blocks."),)),
+    Rule("camera", keys=("body.0.block1.weight", "conv_in.weight")),
+    Rule("motion lora", (_LORA_MARKS, _MOTION_MARKS)),
+    Rule("spatial lora", (_LORA_MARKS, ("proj_in_lora.", ".net.2_lora.", ".net.0.proj_lora."))),
+    Rule("lora", (_LORA_MARKS,)),
+    Rule("sparsectrl", (_CONTROL_MARKS, _MOTION_MARKS)),
+    Rule("controlnet", (_CONTROL_MARKS,)),
+    Rule("fancyvideo", (_MODULE_MARKS, ("fps_embedding.", "FancyVideo"))),
+    Rule("motion module", (_MODULE_MARKS,)),
+    Rule("checkpoint", (("model.diffusion_model.", "first_stage_model."),)),
+    Rule("unet", (("down_blocks.0.resnets.", "input_blocks.0.0."),)),
+    Rule("vae", (("decoder.conv_out", "taesd_decoder."),)),
+    Rule("text encoder", (("text_model.encoder.", "encoder.block.0."),)),
+)
+"""The first rule that fits decides; the order matters, since training checkpoints carry the marks of several kinds."""
+
+
 def _kind(shapes: Shapes, metadata: Mapping[str, str]) -> str | None:
-    """The first rule that fits; the order matters, since training checkpoints carry several of these at once."""
+    """The kind of a file by ``RULES``; LoRAs of an image model also by what their trainer wrote or changed."""
 
-    def some(*marks: str) -> bool:
-        return any(mark in key for key in shapes for mark in marks)
+    def fits(rule: Rule) -> bool:
+        found = (any(mark in key for key in shapes for mark in group) for group in rule.groups)
+        return all(key in shapes for key in rule.keys) and all(found)
 
-    if some("qkv_merge", "cc_projection", "encoder_down_attention_blocks.") or (
-        "body.0.block1.weight" in shapes and "conv_in.weight" in shapes
-    ):
-        return "camera"
-    if some(*_LORA_MARKS):
-        return "motion lora" if some(*_MOTION_MARKS) else _lora_kind(shapes, metadata)
-    if some("input_hint_block", "controlnet_cond_embedding", "zero_convs", "controlnet_down_blocks"):
-        return "sparsectrl" if some(*_MOTION_MARKS) else "controlnet"
-    if some("motion_modules.", "temporal_attentions."):
-        return "fancyvideo" if some("fps_embedding.", "FancyVideo") else "motion module"
-    if some("model.diffusion_model.", "first_stage_model."):
-        return "checkpoint"
-    if some("down_blocks.0.resnets.", "input_blocks.0.0."):
-        return "unet"
-    if some("decoder.conv_out", "taesd_decoder."):
-        return "vae"
-    return "text encoder" if some("text_model.encoder.", "encoder.block.0.") else None
-
-
-def _lora_kind(shapes: Shapes, metadata: Mapping[str, str]) -> str:
-    """Which LoRA of an image model: processors on nothing but attentions are how domain adapters were saved."""
-    if metadata.get("model_type") == "motion_director" or any(
-        mark in key for key in shapes for mark in ("proj_in_lora.", ".net.2_lora.", ".net.0.proj_lora.")
-    ):
+    kind = next((rule.kind for rule in RULES if fits(rule)), None)
+    if kind == "lora" and metadata.get("model_type") == "motion_director":
         return "spatial lora"
-    return "domain adapter" if all(".processor.to_" in key for key in shapes) else "lora"
+    if kind == "lora" and all(".processor.to_" in key for key in shapes):
+        return "domain adapter"  # processors on nothing but attentions are how domain adapters were saved
+    return kind
 
 
 # --- families --------------------------------------------------------------------------------------------------------
@@ -115,10 +125,10 @@ def table_rows(shapes: Shapes) -> int:
     return min((s[1] for key, s in shapes.items() if len(s) == 3 and any(m in key for m in marks)), default=0)
 
 
-def family_of(shapes: Shapes, name: str = "") -> str:
+def recognise_family(shapes: Shapes, name: str = "") -> str:
     """Which row of ``config.FAMILIES`` a motion module belongs to; ``name`` (of the file) decides where keys do not."""
     shapes = {PREFIXES.sub("", key): shape for key, shape in shapes.items()}
-    part = {key: shape for key, shape in shapes.items() if PLACE.match(key)}
+    part = {key: shape for key, shape in shapes.items() if MOTION_KEY.match(key)}
     rows = table_rows(part)
     original = any(".temporal_transformer." in key for key in part)
     if _levels(part) == {0, 1, 2}:
@@ -173,5 +183,5 @@ def describe(shapes: Shapes, metadata: Mapping[str, str] | None = None, name: st
         text += f" for {'images (rgb)' if rgb else 'drawings (scribble)'}"
     if kind != "motion module":
         return Description(kind, text, advice)
-    family = FAMILIES[family_of(shapes, name)]
+    family = FAMILIES[recognise_family(shapes, name)]
     return Description(kind, f"{text} for {family.base} ({family.label})", advice, family.name)

@@ -2,7 +2,7 @@
 
 Five spellings are in use: that of the original files, of conrevo's second release (underscores), of diffusers, of
 PEFT, and of MotionDirector. ``read_motion_lora`` turns each into the host's LoRA names on our parameter names; the
-maths, alpha and strength are the host's. Called by ``sampling.patcher``; ``metadata_alpha`` also by ``sampling.adapter``.
+maths, alpha and strength are the host's. Called by ``sampling.modules.motion_lora``; ``metadata_alpha`` also by ``modules.domain_adapter``.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ def _dotted(path: str) -> str:
     if (match := _UNDERSCORED.match(path)) is None:
         return path
     block = match["block"] if match["block"] == "mid_block" else match["block"].replace("blocks_", "blocks.")
-    place = f"{block}.motion_modules.{match['index']}.transformer_blocks.{match['inner']}"
+    path = f"{block}.motion_modules.{match['index']}.transformer_blocks.{match['inner']}"
     if match["ff"]:
-        return f"{place}.ff.net.{match['ff'].replace('_', '.')}"
+        return f"{path}.ff.net.{match['ff'].replace('_', '.')}"
     attention = match["attention"] or int(match["attn"]) - 1
-    return f"{place}.attention_blocks.{attention}.to_{match['weight'].replace('_', '.')}"
+    return f"{path}.attention_blocks.{attention}.to_{match['weight'].replace('_', '.')}"
 
 
 def _parameter(path: str) -> str | None:
@@ -135,7 +135,7 @@ def read_motion_lora(file: ModelFile) -> MotionLoRA:
 def match_motion_lora(lora: MotionLoRA, shapes: Shapes) -> dict[str, str]:
     """Which of a motion module's weights a motion LoRA changes: ``{parameter: weight key}``.
 
-    Middle-block entries are passed over for modules without one, as the authors do: v2 LoRAs run on v3 modules.
+    Middle-block entries are passed over for modules without one, so that v2 LoRAs run on v3 modules; the authors' code raises.
 
     Args:
         lora: from ``read_motion_lora``.

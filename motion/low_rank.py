@@ -1,4 +1,4 @@
-"""A motion LoRA that stays apart from the weights it changes, so that its strength may differ by frame and place.
+"""A motion LoRA that stays apart from the weights it changes, so that its strength may differ by frame and region.
 
 ``y = layer(x) + strength * up(down(x))``, with the strength of each token. Built by ``sampling.patcher`` where a motion LoRA
 has a curve for its strength; one with a plain number is merged into the weights by the host, which costs nothing per step.
@@ -68,22 +68,22 @@ class Changes(NamedTuple):
 
 
 def of_windows(value: Tensor, windows: Tensor, batch: int) -> Tensor:
-    """What belongs to the frames of windows ``(W, L)``, ``(B·W, L, P, 1)``, from ``(F, P, 1)``; scalars as they are."""
+    """Gather values per frame for every window: (F, P, 1) -> (B·W, L, P, 1). A scalar is returned unchanged."""
     return value if value.ndim == 0 else value[windows].repeat(batch, 1, 1, 1)
 
 
 def of_pixels(value: Tensor, pixels: slice) -> Tensor:
-    """The part of ``(F, P, 1)`` that belongs to some pixels; what is the same for all of them as it is."""
+    """Slice (F, P, 1) to these pixels. Values shared by all pixels, (F, 1, 1), are returned unchanged."""
     return value[:, pixels] if value.ndim and value.shape[1] > 1 else value
 
 
 def resized(value: Tensor, size: Sequence[int]) -> Tensor:
-    """``(F, 1, H, W)`` in another size, each place the mean of what it covers; ``(F, 1, 1, 1)`` as it is."""
+    """``(F, 1, H, W)`` in another size, each pixel the mean of what it covers. ``(F, 1, 1, 1)`` is returned unchanged."""
     if value.shape[-2:] in ((1, 1), tuple(size)):
         return value
     return nn.functional.interpolate(value, tuple(size), mode="area")
 
 
 def per_token(value: Tensor, size: Sequence[int]) -> Tensor:
-    """``(F, 1, H, W)`` on a block of ``size``, as ``(F, P, 1)``, or ``(F, 1, 1)`` where a frame has one; scalars as they are."""
+    """Resize maps per frame to a block's resolution and flatten them to tokens: (F, 1, H, W) -> (F, P, 1); (F, 1, 1, 1) -> (F, 1, 1)."""
     return value if value.ndim == 0 else resized(value, size).flatten(2).transpose(1, 2)

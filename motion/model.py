@@ -1,4 +1,4 @@
-"""All temporal blocks of one motion module file, addressed by UNet place.
+"""All temporal blocks of one motion module file, addressed by UNet site.
 
 Built by ``sampling.patcher`` with the host's layers, by tests with torch's. Parameter names equal the file's keys.
 """
@@ -13,7 +13,7 @@ from torch import nn
 from .config import MotionConfig
 from .module import TemporalBlock
 
-Place = tuple[str, int]
+Site = tuple[str, int]
 """A block of the UNet: ``("input", 1)``, ``("middle", 0)``, ``("output", 11)``. Input block 0 is the first conv."""
 
 DOWN_BLOCKS_PER_LEVEL = 2
@@ -50,7 +50,7 @@ def down_levels(config: MotionConfig, operations: Any, **kw: Any) -> nn.ModuleLi
     return nn.ModuleList(Level(DOWN_BLOCKS_PER_LEVEL, c, config, operations, **kw) for c in config.down_channels)
 
 
-def down_places(levels: nn.ModuleList) -> dict[Place, TemporalBlock]:
+def down_sites(levels: nn.ModuleList) -> dict[Site, TemporalBlock]:
     """Which temporal block runs where going down. A level is followed by one downsampling block, except the last."""
     return {
         ("input", 1 + (DOWN_BLOCKS_PER_LEVEL + 1) * i + j): block
@@ -79,12 +79,12 @@ class MotionModel(nn.Module):
             Level(UP_BLOCKS_PER_LEVEL, c, config, operations, **kw) for c in config.up_channels
         )
 
-    def places(self) -> dict[Place, TemporalBlock]:
+    def sites(self) -> dict[Site, TemporalBlock]:
         """Which temporal block runs where."""
-        places = down_places(self.down_blocks)
+        sites = down_sites(self.down_blocks)
         if self.config.has_mid:
-            places["middle", 0] = _blocks(self.mid_block)[0]
+            sites["middle", 0] = _blocks(self.mid_block)[0]
         for i, level in enumerate(self.up_blocks.children()):
             for j, block in enumerate(_blocks(level)):
-                places["output", UP_BLOCKS_PER_LEVEL * i + j] = block
-        return places
+                sites["output", UP_BLOCKS_PER_LEVEL * i + j] = block
+        return sites

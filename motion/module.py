@@ -1,6 +1,6 @@
 """One temporal block: norm, project in, attend along frames, feed forward, project out, add.
 
-``model.MotionModel`` holds one ``TemporalBlock`` per UNet place. Attribute names are those of the files.
+``model.MotionModel`` holds one ``TemporalBlock`` per UNet site. Attribute names are those of the files.
 Source: Guo et al. 2023, arXiv 2307.04725, section 4.2 and its released code.
 """
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .attention import Attention, TemporalAttention, scaled_dot_product_attention
-from .config import HEADS, MOTION_NORM, MotionConfig
+from .config import HEADS, MotionConfig, NormScope
 from .low_rank import Changes, of_pixels, of_windows, per_token
 from .views import Views
 
@@ -26,7 +26,7 @@ MAX_ATTENTION_ROWS = 32768
 
 
 class Modulation(NamedTuple):
-    """How strongly a temporal block acts: scalars, or ``(F, 1, 1, 1)`` or ``(F, 1, H, W)`` by frame and place.
+    """How strongly a temporal block acts: scalars, or ``(F, 1, 1, 1)`` or ``(F, 1, H, W)`` by frame and region.
 
     Always tensors, so that a compiled graph does not freeze them. ``influence`` multiplies what the block adds to its input;
     ``attention_scale`` multiplies the attention keys. None means 1, as trained. ``changes`` are motion LoRAs that are not merged,
@@ -42,16 +42,16 @@ class Modulation(NamedTuple):
         strengths = tuple(change(strength) for strength in self.changes.strengths)
         return Modulation(influence, scale, Changes(self.changes.layers, strengths))
 
-    def on(self, size: tuple[int, int]) -> Modulation:
-        """The same for the tokens of a block of ``size``: scalars, ``(F, P, 1)`` or ``(F, 1, 1)``."""
+    def at_resolution(self, size: tuple[int, int]) -> Modulation:
+        """The same for the tokens of a block of this height and width: scalars, ``(F, P, 1)`` or ``(F, 1, 1)``."""
         return self._each(lambda value: per_token(value, size))
 
-    def of(self, pixels: slice) -> Modulation:
-        """The part of ``on`` that belongs to some pixels."""
+    def for_pixels(self, pixels: slice) -> Modulation:
+        """The part of ``at_resolution`` that belongs to some pixels."""
         return self._each(lambda value: of_pixels(value, pixels))
 
-    def in_views(self, views: Views, batch: int) -> Modulation:
-        """What ``of`` gave, for the tokens of windows in place of those of a clip."""
+    def for_views(self, views: Views, batch: int) -> Modulation:
+        """What ``for_pixels`` gave, for the tokens of windows instead of those of the whole animation."""
         return self._each(lambda value: of_windows(value, views.windows, batch))
 
 
@@ -117,7 +117,7 @@ class TemporalTransformerBlock(nn.Module):
         if views is None:
             tokens = self.attend(tokens, attention, modulation)
         else:
-            inside = modulation.in_views(views, tokens.shape[0])
+            inside = modulation.for_views(views, tokens.shape[0])
             tokens = views.fuse(tokens, lambda windows: self.attend(windows, attention, inside))
         return tokens + self.ff(self.ff_norm(tokens), modulation.changes)
 
@@ -151,13 +151,13 @@ class TemporalTransformer(nn.Module):
 
 
 def pooled(norm: Callable[[Tensor], Tensor], x: Tensor, frames: int) -> Tensor:
-    """Apply a group norm to ``(B·F, C, H, W)`` with statistics over the F frames of each clip together."""
-    clips = x.unflatten(0, (-1, frames)).transpose(1, 2)
-    return norm(clips).transpose(1, 2).flatten(0, 1)
+    """Apply a group norm to ``(B·F, C, H, W)`` with statistics over the F frames of each batch entry together."""
+    together = x.unflatten(0, (-1, frames)).transpose(1, 2)  # (B, C, F, H, W)
+    return norm(together).transpose(1, 2).flatten(0, 1)
 
 
 class TemporalBlock(nn.Module):
-    """The motion module's part at one place of the UNet."""
+    """The motion module's part at one site of the UNet."""
 
     def __init__(
         self,
@@ -169,7 +169,7 @@ class TemporalBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.channels = channels
-        self.pooled_norm = config.norm_scope == MOTION_NORM
+        self.pooled_norm = config.norm_scope == NormScope.MOTION
         sizes = (channels, config.attention_blocks, config.positions)
         self.temporal_transformer = TemporalTransformer(*sizes, operations, device, dtype)
 
@@ -181,18 +181,18 @@ class TemporalBlock(nn.Module):
         modulation: Modulation = Modulation(),
         views: Views | None = None,
     ) -> Tensor:
-        """Let the frames of each clip see one another.
+        """Let the frames of each animation see one another.
 
         Args:
-            x: ``(B·F, C, H, W)``, the frames of a clip side by side.
+            x: ``(B·F, C, H, W)``, the frames of an animation side by side.
             frames: F, at most the positions of the file unless there are views.
-            views: windows for the attention, each at most the positions of the file; None is the whole clip at once.
+            views: windows for the attention, each at most the positions of the file; None is the whole animation at once.
 
         Returns:
             ``x`` plus the motion, same shape.
         """
         transformer = self.temporal_transformer
-        modulation = modulation.on((x.shape[2], x.shape[3]))
+        modulation = modulation.at_resolution((x.shape[2], x.shape[3]))
         # The norm's output is ours alone: each tile is read from it, then overwritten with its result.
         normed = pooled(transformer.norm, x, frames) if self.pooled_norm else transformer.norm(x)
         hidden = normed.flatten(2)
@@ -202,6 +202,6 @@ class TemporalBlock(nn.Module):
         step = tile_pixels(tokens_per_pixel, self.channels, x.device)
         for start in range(0, hidden.shape[2], step):
             pixels = slice(start, start + step)
-            motion = transformer.tile(hidden[:, :, pixels], frames, attention, modulation.of(pixels), views)
+            motion = transformer.tile(hidden[:, :, pixels], frames, attention, modulation.for_pixels(pixels), views)
             out[:, :, pixels] = source[:, :, pixels] + motion
         return out.unflatten(2, x.shape[2:])

@@ -14,11 +14,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .checkpoint import complete_tables, original_keys
+from .checkpoint import complete_tables, level_channels, original_keys
 from .config import HEADS, MotionConfig
 from .container import ModelFile
 from .describe import PREFIXES, describe, table_rows
-from .model import down_levels, down_places
+from .model import down_levels, down_sites
 from .module import TemporalBlock
 
 RGB, SCRIBBLE = "rgb", "scribble"
@@ -54,9 +54,9 @@ class SparseMotion(nn.Module):
         super().__init__()
         self.down_blocks = down_levels(config, operations, device=device, dtype=dtype)
 
-    def places(self) -> dict[int, TemporalBlock]:
+    def sites(self) -> dict[int, TemporalBlock]:
         """Which temporal block runs after which input block."""
-        return {index: block for (_, index), block in down_places(self.down_blocks).items()}
+        return {index: block for (_, index), block in down_sites(self.down_blocks).items()}
 
 
 def _hint_layer(match: re.Match[str]) -> str:
@@ -79,11 +79,11 @@ def _config(control: Mapping[str, Tensor], motion: Mapping[str, Tensor]) -> Spar
     hint = control.get("input_hint_block.0.weight")
     kind = _HINT_CHANNELS.get(hint.shape[1]) if hint is not None and hint.ndim == 4 else None
     text = [t.shape[1] for key, t in control.items() if key.endswith("attn2.to_k.weight") and t.ndim == 2]
-    norms = {key: t for key, t in motion.items() if key.endswith("temporal_transformer.norm.weight")}
-    channels = {int(key.split(".")[1]): t.shape[0] for key, t in norms.items() if key.startswith("down_blocks.")}
+    shapes = {key: tuple(t.shape) for key, t in motion.items()}
+    channels = level_channels(shapes)
     if kind is None or not text or sorted(channels) != [0, 1, 2, 3] or any(c % 32 or c % HEADS for c in channels.values()):
         raise ValueError("lacks the hint encoder, the text attention or a level of temporal blocks. The file is incomplete.")
-    rows = table_rows({key: tuple(t.shape) for key, t in motion.items()}) or POSITIONS
+    rows = table_rows(shapes) or POSITIONS
     sizes = MotionConfig("v3", tuple(channels[level] for level in range(4)), False, 1, rows)
     return SparseConfig(kind, sizes, text[0])
 

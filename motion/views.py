@@ -1,4 +1,4 @@
-"""Views: windows inside the temporal attention, for clips longer than its positions.
+"""Views: windows inside the temporal attention, for animations longer than its positions.
 
 The image model then sees every frame once; only the attention along frames works in pieces. Made by
 ``sampling.windows``, used by ``module.TemporalTransformerBlock``.
@@ -15,10 +15,10 @@ from torch import Tensor
 
 
 class Views(NamedTuple):
-    """W windows of L frames over a clip of F frames, each frame in at most K of them; tensors only.
+    """W windows of L frames over an animation of F frames, each frame in at most K of them; tensors only.
 
     ``windows`` ``(W, L)`` holds frame numbers. ``sources`` ``(F, K)`` says where each frame lies among the W·L frames of
-    all windows, and ``weights`` ``(F, K)`` how much each place counts; rows sum to 1.
+    all windows, and ``weights`` ``(F, K)`` how much each of these counts; rows sum to 1.
     """
 
     windows: Tensor
@@ -28,11 +28,12 @@ class Views(NamedTuple):
     def fuse(self, tokens: Tensor, attend: Callable[[Tensor], Tensor]) -> Tensor:
         """Run ``attend`` on every window of ``(B, F, P, C)`` and average what overlaps; the same shape."""
         count = self.windows.shape[0]
-        parts = attend(tokens[:, self.windows].flatten(0, 1)).unflatten(0, (-1, count)).flatten(1, 2)
+        gathered = tokens[:, self.windows].flatten(0, 1)  # (B·W, L, P, C)
+        parts = attend(gathered).unflatten(0, (-1, count)).flatten(1, 2)  # (B, W·L, P, C)
         weights = self.weights.to(tokens.dtype)[:, :, None, None]
         out = parts[:, self.sources[:, 0]] * weights[:, 0]
-        for place in range(1, self.sources.shape[1]):
-            out += parts[:, self.sources[:, place]] * weights[:, place]
+        for other in range(1, self.sources.shape[1]):
+            out += parts[:, self.sources[:, other]] * weights[:, other]
         return out
 
 
@@ -42,19 +43,19 @@ def views_over(windows: list[list[int]], weights: list[list[float]], frames: int
     Raises:
         ValueError: a frame is in no window.
     """
-    places: list[list[tuple[int, float]]] = [[] for _ in range(frames)]
+    sources: list[list[tuple[int, float]]] = [[] for _ in range(frames)]
     length = len(windows[0])
     for w, (window, row) in enumerate(zip(windows, weights, strict=True)):
         for position, (frame, weight) in enumerate(zip(window, row, strict=True)):
-            places[frame].append((w * length + position, float(weight)))
-    left_out = [frame for frame, found in enumerate(places) if not found]
+            sources[frame].append((w * length + position, float(weight)))
+    left_out = [frame for frame, found in enumerate(sources) if not found]
     if left_out:
         raise ValueError(f"Views leave out frame {left_out[0]} of {frames} frames. Use more overlap or a lower stride.")
-    most = max(len(found) for found in places)
-    padded = [found + [(found[0][0], 0.0)] * (most - len(found)) for found in places]
-    sums = [sum(weight for _, weight in found) for found in places]
+    most = max(len(found) for found in sources)
+    padded = [found + [(found[0][0], 0.0)] * (most - len(found)) for found in sources]
+    sums = [sum(weight for _, weight in found) for found in sources]
     return Views(
         torch.tensor(windows),
-        torch.tensor([[place for place, _ in found] for found in padded]),
+        torch.tensor([[source for source, _ in found] for found in padded]),
         torch.tensor([[weight / total for _, weight in found] for found, total in zip(padded, sums, strict=True)]),
     )

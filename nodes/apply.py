@@ -6,9 +6,19 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..sampling.inject import animate
-from ..sampling.patcher import with_settings
-from .types import CATEGORY, ContextOptions, MotionModule, strength_input
+from ..sampling.modules.settings import with_settings
+from ..sampling.run.animate import animate
+from ..sampling.windows.options import WindowOptions
+from .types import (
+    CATEGORY,
+    MotionModuleSocket,
+    NumberOrCurve,
+    context_options_input,
+    model_input,
+    model_output,
+    percent_range,
+    strength_input,
+)
 
 
 class MotionSettings(io.ComfyNode):
@@ -16,7 +26,8 @@ class MotionSettings(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        percent: dict[str, Any] = {"min": 0.0, "max": 1.0, "step": 0.001}
+        influence = "Multiplies what the module adds to the image model: 1.0 is as trained, 0.0 is off."
+        attention = "Multiplies the temporal attention's keys: more than 1.0 moves more, less than 1.0 moves less."
         return io.Schema(
             node_id="MotionSettings",
             display_name="Motion Settings",
@@ -24,42 +35,31 @@ class MotionSettings(io.ComfyNode):
             description="Sets how strongly a motion module acts and during which part of the sampling steps.",
             search_aliases=["motion scale", "multival", "effect"],
             inputs=[
-                MotionModule.Input(
-                    "motion_module", tooltip="The motion module to set up; the original stays as it is."
-                ),
-                strength_input(
-                    "influence",
-                    1.0,
-                    0.0,
-                    10.0,
-                    "Multiplies what the module adds to the image model: 1.0 as trained, 0.0 off. A number or a curve. Range 0 to 10.",
-                ),
-                strength_input(
-                    "attention_scale",
-                    1.0,
-                    0.0,
-                    10.0,
-                    "Multiplies the temporal attention's keys: above 1.0 moves more, below less. A number or a curve. Range 0 to 10.",
-                ),
-                io.Float.Input(
-                    "start_percent",
-                    default=0.0,
-                    **percent,
-                    tooltip="Where in the sampling run the module starts: 0.0 is the first step. Range 0 to 1.",
-                ),
-                io.Float.Input(
-                    "end_percent",
-                    default=1.0,
-                    **percent,
-                    tooltip="Where in the sampling run the module stops: 1.0 is the last step. Range 0 to 1.",
-                ),
+                MotionModuleSocket.Input("motion_module", tooltip="The motion module to set up. It is not changed."),
+                strength_input("influence", 1.0, 0.0, 10.0, influence),
+                strength_input("attention_scale", 1.0, 0.0, 10.0, attention),
+                *percent_range("the module"),
             ],
-            outputs=[MotionModule.Output("motion_module", tooltip="The motion module with these settings.")],
+            outputs=[MotionModuleSocket.Output("motion_module", tooltip="The motion module with these settings.")],
         )
 
     @classmethod
-    def execute(cls, motion_module: Any, **settings: Any) -> io.NodeOutput:
-        return io.NodeOutput(with_settings(motion_module, **settings))
+    def execute(
+        cls,
+        motion_module: Any,
+        influence: NumberOrCurve,
+        attention_scale: NumberOrCurve,
+        start_percent: float,
+        end_percent: float,
+    ) -> io.NodeOutput:
+        module = with_settings(
+            motion_module,
+            influence=influence,
+            attention_scale=attention_scale,
+            start_percent=start_percent,
+            end_percent=end_percent,
+        )
+        return io.NodeOutput(module)
 
 
 class ApplyMotionModule(io.ComfyNode):
@@ -71,22 +71,18 @@ class ApplyMotionModule(io.ComfyNode):
             node_id="ApplyMotionModule",
             display_name="Apply Motion Module",
             category=CATEGORY,
-            description="Animates a MODEL. Use the result with any KSampler or guider; each latent of a batch is a frame.",
+            description="Animates a MODEL for any KSampler or guider. Each latent of a batch becomes a frame.",
             search_aliases=["animatediff", "evolved sampling", "animate"],
             inputs=[
-                io.Model.Input(
-                    "model", tooltip="Checkpoint of the module's base (SD1.5), with any LoRA or patch on it."
-                ),
-                MotionModule.Input("motion_module", tooltip="From Load Motion Module."),
-                ContextOptions.Input(
-                    "context_options",
-                    optional=True,
-                    tooltip="For clips longer than the module was trained on, from Context Window Options.",
-                ),
+                model_input("A checkpoint for the module's base model, with any LoRA or patch on it."),
+                MotionModuleSocket.Input("motion_module", tooltip="From Load Motion Module."),
+                context_options_input(),
             ],
-            outputs=[io.Model.Output("model", tooltip="The animated MODEL. The one given stays as it is.")],
+            outputs=[model_output("animated MODEL")],
         )
 
     @classmethod
-    def execute(cls, model: Any, motion_module: Any, context_options: Any = None) -> io.NodeOutput:
+    def execute(
+        cls, model: io.Model.Type, motion_module: Any, context_options: WindowOptions | None = None
+    ) -> io.NodeOutput:
         return io.NodeOutput(animate(model, motion_module, context_options))

@@ -1,16 +1,22 @@
-"""Context windows: how a clip longer than the motion module's training length is cut up."""
+"""Context windows: how an animation longer than the motion module's training length is cut up."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from comfy_api.latest import io, ui
 
-from ..sampling.context_options import FUSE_METHODS, SCHEDULES, ContextOptions
-from ..sampling.window_picture import draw, summary
-from ..sampling.windows import with_windows
-from .types import CATEGORY
-from .types import ContextOptions as ContextOptionsSocket
+from ..sampling.run.windowed import with_windows
+from ..sampling.windows.options import FUSE_METHODS, SCHEDULES, WindowOptions
+from ..sampling.windows.picture import describe_plan, draw
+from .types import (
+    CATEGORY,
+    ContextOptionsSocket,
+    choice,
+    count,
+    model_input,
+    model_output,
+    num_frames_input,
+    start_percent_input,
+)
 
 
 class ContextWindowOptions(io.ComfyNode):
@@ -18,103 +24,66 @@ class ContextWindowOptions(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
+        schedule = (
+            "Where windows lie: standard_static is the same at every step, uniform is shifted from step to step, "
+            "looped also crosses the end, batched is side by side. Every window is full, and no frame is left out."
+        )
+        fuse = "How overlapping windows are averaged: pyramid favours the middle of each window."
+        freenoise = "Later frames take the first window's noise, shuffled, so that windows agree better."
+        views = (
+            "Windows are used in the temporal attention only; the image model sees every frame once. This is faster, "
+            "and all frames have to fit in memory."
+        )
+        stride = "Uniform and looped schedules also take every 2nd, 4th, ... frame, up to this many doublings."
+        loop = "Windows of the looped schedule also run across the end of the animation, so that it loops."
+        previous = "Options that hold before these start, from another Context Window Options."
+        user = "For Apply Motion Module, Apply Context Windows or AnimateDiff Sampler."
         return io.Schema(
             node_id="ContextWindowOptions",
             display_name="Context Window Options",
             category=CATEGORY,
-            description="Lets clips grow beyond the frames a motion module can take: overlapping windows slide over them.",
+            description="Lets an animation be longer than a module can take: overlapping windows slide over it.",
             search_aliases=["context options", "sliding window", "long video", "freenoise"],
             inputs=[
-                io.Int.Input(
-                    "context_length",
-                    default=16,
-                    min=1,
-                    max=128,
-                    tooltip="Frames per window. The length the module was trained on (16) looks best. Range 1 to 128.",
-                ),
-                io.Int.Input(
-                    "context_overlap",
-                    default=4,
-                    min=0,
-                    max=127,
-                    tooltip="Frames that neighbouring windows share; less than context_length. Range 0 to 127.",
-                ),
-                io.Combo.Input(
-                    "context_schedule",
-                    options=SCHEDULES,
-                    default="standard_static",
-                    tooltip="How windows are placed: static at every step alike, uniform shifted per step, looped over the "
-                    "end of the clip, batched side by side. Every window is full, every frame in one.",
-                ),
-                io.Combo.Input(
-                    "fuse_method",
-                    options=FUSE_METHODS,
-                    default="pyramid",
-                    tooltip="How overlapping windows are averaged: pyramid favours the middle of each window.",
-                ),
-                io.Boolean.Input(
-                    "freenoise",
-                    default=True,
-                    tooltip="Reuse the first window's noise, shuffled, for later frames: windows then agree better.",
-                ),
-                io.Boolean.Input(
-                    "views",
-                    default=False,
-                    tooltip="Windows inside the temporal attention only: the image model sees every frame once. Faster, and "
-                    "the whole clip has to fit in memory.",
-                ),
-                io.Int.Input(
-                    "context_stride",
-                    default=1,
-                    min=1,
-                    max=32,
-                    advanced=True,
-                    tooltip="Uniform and looped schedules: also use windows of every 2nd, 4th, ... frame up to this many "
-                    "doublings. Range 1 to 32.",
-                ),
-                io.Boolean.Input(
-                    "closed_loop",
-                    default=False,
-                    advanced=True,
-                    tooltip="Looped schedule: windows also run across the end of the clip, so that it loops.",
-                ),
-                io.Float.Input(
-                    "start_percent",
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.001,
-                    advanced=True,
-                    tooltip="Where in the sampling run these options take over from previous_options: 0.0 is the first step. "
-                    "Range 0 to 1.",
-                ),
-                ContextOptionsSocket.Input(
-                    "previous_options",
-                    optional=True,
-                    advanced=True,
-                    tooltip="Options that hold before these start, from another Context Window Options.",
-                ),
+                count("context_length", 16, 1, 128, "Length of a window; 16, as trained, looks best.", unit="frames"),
+                count("context_overlap", 4, 0, 127, "Overlap of windows; less than their length.", unit="frames"),
+                choice("context_schedule", SCHEDULES, "standard_static", schedule),
+                choice("fuse_method", FUSE_METHODS, "pyramid", fuse),
+                io.Boolean.Input("freenoise", default=True, tooltip=freenoise),
+                io.Boolean.Input("views", default=False, tooltip=views),
+                count("context_stride", 1, 1, 32, stride, advanced=True),
+                io.Boolean.Input("closed_loop", default=False, advanced=True, tooltip=loop),
+                start_percent_input("When these options take over from previous_options.", advanced=True),
+                ContextOptionsSocket.Input("previous_options", optional=True, advanced=True, tooltip=previous),
             ],
-            outputs=[
-                ContextOptionsSocket.Output(
-                    "context_options", tooltip="For Apply Motion Module or AnimateDiff Sampler."
-                )
-            ],
+            outputs=[ContextOptionsSocket.Output("context_options", tooltip=user)],
         )
 
     @classmethod
     def execute(
-        cls, context_length: int, context_overlap: int, context_schedule: str, fuse_method: str, **choices: Any
+        cls,
+        context_length: int,
+        context_overlap: int,
+        context_schedule: str,
+        fuse_method: str,
+        freenoise: bool = True,
+        views: bool = False,
+        context_stride: int = 1,
+        closed_loop: bool = False,
+        start_percent: float = 0.0,
+        previous_options: WindowOptions | None = None,
     ) -> io.NodeOutput:
-        previous = choices.pop("previous_options", None)
-        options = ContextOptions(
-            context_length,
-            context_overlap,
-            context_schedule,
-            fuse_method,
-            stride=choices.pop("context_stride", 1),
-            previous=previous.plan if previous is not None else (),
-            **choices,
+        options = WindowOptions(
+            length=context_length,
+            overlap=context_overlap,
+            schedule=context_schedule,
+            fuse=fuse_method,
+            freenoise=freenoise,
+            views=views,
+            stride=context_stride,
+            closed_loop=closed_loop,
+            start_percent=start_percent,
+            previous=() if previous_options is None else previous_options.plan,
         )
         return io.NodeOutput(options)
 
@@ -128,18 +97,17 @@ class ApplyContextWindows(io.ComfyNode):
             node_id="ApplyContextWindows",
             display_name="Apply Context Windows",
             category=CATEGORY,
-            description="Gives any MODEL context windows over its latent batch, with or without a motion module, replacing "
-            "those it has.",
+            description="Gives any MODEL context windows over its latent batch, in place of those it has.",
             search_aliases=["context options", "sliding window", "context windows manual"],
             inputs=[
-                io.Model.Input("model", tooltip="Any MODEL whose latent batch is a clip; animated or not."),
+                model_input(),
                 ContextOptionsSocket.Input("context_options", tooltip="From Context Window Options."),
             ],
-            outputs=[io.Model.Output("model", tooltip="The MODEL with windows. The one given stays as it is.")],
+            outputs=[model_output("MODEL with windows")],
         )
 
     @classmethod
-    def execute(cls, model: Any, context_options: ContextOptions) -> io.NodeOutput:
+    def execute(cls, model: io.Model.Type, context_options: WindowOptions) -> io.NodeOutput:
         return io.NodeOutput(with_windows(model, context_options))
 
 
@@ -152,18 +120,14 @@ class PreviewContextWindows(io.ComfyNode):
             node_id="PreviewContextWindows",
             display_name="Preview Context Windows",
             category=CATEGORY,
-            description="Draws which frames each window holds at which step, and how much they count: frames to the right, "
-            "steps down, brighter counts more.",
+            description="Draws which frames each window holds at which step, and how much they count: frames go to the "
+            "right, steps go down, and brighter counts more.",
             search_aliases=["visualize context", "context windows", "debug"],
             is_output_node=True,
             inputs=[
                 ContextOptionsSocket.Input("context_options", tooltip="From Context Window Options."),
-                io.Int.Input(
-                    "num_frames", default=48, min=1, max=4096, tooltip="Length of the clip in frames. Range 1 to 4096."
-                ),
-                io.Int.Input(
-                    "steps", default=20, min=1, max=1000, tooltip="Sampling steps, as on the sampler. Range 1 to 1000."
-                ),
+                num_frames_input(48),
+                count("steps", 20, 1, 1000, "Sampling steps, as on the sampler."),
             ],
             outputs=[
                 io.Image.Output("image", tooltip="The picture."),
@@ -172,7 +136,7 @@ class PreviewContextWindows(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, context_options: ContextOptions, num_frames: int, steps: int) -> io.NodeOutput:
+    def execute(cls, context_options: WindowOptions, num_frames: int, steps: int) -> io.NodeOutput:
         image = draw(context_options, num_frames, steps)
-        text = summary(context_options, num_frames, steps)
+        text = describe_plan(context_options, num_frames, steps)
         return io.NodeOutput(image, text, ui=ui.PreviewImage(image, cls=cls))

@@ -1,4 +1,4 @@
-"""Nodes that read files: motion modules, motion LoRAs, domain adapters, SparseCtrl. The only user of ``folder_paths``."""
+"""Nodes that read files: motion modules and LoRAs, domain adapters, SparseCtrl. The only user of ``folder_paths``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,23 @@ from typing import Any
 import folder_paths
 from comfy_api.latest import io
 
-from ..sampling.adapter import with_domain_adapter
-from ..sampling.patcher import OVERRIDES, Overrides, load_motion_module, settings_of, with_motion_lora
-from ..sampling.sparse_control import load_sparse_control, summary
-from .types import CATEGORY, MotionModule, strength_input, text
+from ..sampling.controls.sparse import describe_sparse_control, load_sparse_control
+from ..sampling.modules.domain_adapter import with_domain_adapter
+from ..sampling.modules.load import OVERRIDES, Overrides, load_motion_module
+from ..sampling.modules.motion_lora import with_motion_lora
+from ..sampling.modules.settings import settings_of
+from .types import (
+    CATEGORY,
+    MotionModuleSocket,
+    NumberOrCurve,
+    choice,
+    count,
+    model_input,
+    model_output,
+    number,
+    strength_input,
+    text,
+)
 
 MODULES = "animatediff_models"
 LORAS = "animatediff_motion_lora"
@@ -26,6 +39,12 @@ def register_model_folders() -> None:
         folder_paths.folder_names_and_paths[key][1].update(folder_paths.supported_pt_extensions)
 
 
+def _file(name: str, folder: str, tooltip: str) -> io.Combo.Input:
+    """A list of the files in a model folder, without a default."""
+    options = folder_paths.get_filename_list(folder)
+    return io.Combo.Input(name, options=options, tooltip=f"A file in models/{folder}. {tooltip}")
+
+
 def _modified(folder: str, name: str) -> int | None:
     """When a file last changed, in nanoseconds; part of what tells the host to run a node again."""
     path = folder_paths.get_full_path(folder, name)
@@ -37,6 +56,11 @@ class LoadMotionModule(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
+        family = "Which family's settings to use. auto reads it from the file, then from its name."
+        norms = "Which norms see all frames: authors as trained, per_frame none, legacy all of the image model's."
+        positions = "How much the module takes at once; 0 keeps the number in the file."
+        schedule = "Noise schedule, by the authors' names. authors is as trained, checkpoint keeps the MODEL's own."
+        user = "For Apply Motion Module or AnimateDiff Sampler, or to be changed by Apply Motion LoRA."
         return io.Schema(
             node_id="LoadMotionModule",
             display_name="Load Motion Module",
@@ -45,47 +69,13 @@ class LoadMotionModule(io.ComfyNode):
             search_aliases=["animatediff", "motion model", "mm_sd", "v3_sd15_mm"],
             has_intermediate_output=True,
             inputs=[
-                io.Combo.Input(
-                    "motion_module",
-                    options=folder_paths.get_filename_list(MODULES),
-                    tooltip="File in models/animatediff_models, of any AnimateDiff family and spelling.",
-                ),
-                io.Combo.Input(
-                    "family",
-                    options=OVERRIDES["family"],
-                    default="auto",
-                    advanced=True,
-                    tooltip="Which family's settings to use. auto reads it from the file, then from its name.",
-                ),
-                io.Combo.Input(
-                    "norm_scope",
-                    options=OVERRIDES["norm_scope"],
-                    default="authors",
-                    advanced=True,
-                    tooltip="Which group norms see all frames: authors as trained, per_frame none, legacy all of the image "
-                    "model's, as older packs did.",
-                ),
-                io.Int.Input(
-                    "positions",
-                    default=0,
-                    min=0,
-                    max=256,
-                    advanced=True,
-                    tooltip="Frames the module can take at once; 0 as stored in the file. Range 0 to 256.",
-                ),
-                io.Combo.Input(
-                    "beta_schedule",
-                    options=OVERRIDES["beta_schedule"],
-                    default="authors",
-                    advanced=True,
-                    tooltip="Noise schedule: authors as trained, checkpoint leaves the MODEL's own. Names are the authors'.",
-                ),
+                _file("motion_module", MODULES, "Any AnimateDiff family and spelling will do."),
+                choice("family", OVERRIDES["family"], "auto", family, advanced=True),
+                choice("norm_scope", OVERRIDES["norm_scope"], "authors", norms, advanced=True),
+                count("positions", 0, 0, 256, positions, unit="frames", advanced=True),
+                choice("beta_schedule", OVERRIDES["beta_schedule"], "authors", schedule, advanced=True),
             ],
-            outputs=[
-                MotionModule.Output(
-                    "motion_module", tooltip="For Apply Motion Module or AnimateDiff Sampler, or a motion LoRA before."
-                )
-            ],
+            outputs=[MotionModuleSocket.Output("motion_module", tooltip=user)],
         )
 
     @classmethod
@@ -94,9 +84,12 @@ class LoadMotionModule(io.ComfyNode):
         return _modified(MODULES, motion_module)
 
     @classmethod
-    def execute(cls, motion_module: str, **overrides: Any) -> io.NodeOutput:
+    def execute(
+        cls, motion_module: str, family: str, norm_scope: str, positions: int, beta_schedule: str
+    ) -> io.NodeOutput:
         path = folder_paths.get_full_path_or_raise(MODULES, motion_module)
-        module = load_motion_module(path, Overrides(**overrides))
+        overrides = Overrides(family=family, norm_scope=norm_scope, positions=positions, beta_schedule=beta_schedule)
+        module = load_motion_module(path, overrides)
         return io.NodeOutput(module, ui=text(settings_of(module).summary))
 
 
@@ -105,6 +98,7 @@ class ApplyMotionLoRA(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
+        strength = "1.0 is as trained, 0.0 has no effect, and negative numbers reverse the move."
         return io.Schema(
             node_id="ApplyMotionLoRA",
             display_name="Apply Motion LoRA",
@@ -113,23 +107,11 @@ class ApplyMotionLoRA(io.ComfyNode):
             search_aliases=["pan", "zoom", "tilt", "roll", "camera motion"],
             has_intermediate_output=True,
             inputs=[
-                MotionModule.Input(
-                    "motion_module", tooltip="The motion module to change; the original stays as it is."
-                ),
-                io.Combo.Input(
-                    "motion_lora",
-                    options=folder_paths.get_filename_list(LORAS),
-                    tooltip="File in models/animatediff_motion_lora. The official ones were trained for the v2 module.",
-                ),
-                strength_input(
-                    "strength",
-                    1.0,
-                    -10.0,
-                    10.0,
-                    "1.0 as trained, 0.0 no effect, negative reverses the move. A number or a curve. Range -10 to 10.",
-                ),
+                MotionModuleSocket.Input("motion_module", tooltip="The motion module to add to. It is not changed."),
+                _file("motion_lora", LORAS, "The official ones were trained for the v2 module."),
+                strength_input("strength", 1.0, -10.0, 10.0, strength),
             ],
-            outputs=[MotionModule.Output("motion_module", tooltip="The motion module with the motion LoRA added.")],
+            outputs=[MotionModuleSocket.Output("motion_module", tooltip="The motion module with the motion LoRA.")],
         )
 
     @classmethod
@@ -138,7 +120,7 @@ class ApplyMotionLoRA(io.ComfyNode):
         return _modified(LORAS, motion_lora)
 
     @classmethod
-    def execute(cls, motion_module: Any, motion_lora: str, strength: Any) -> io.NodeOutput:
+    def execute(cls, motion_module: Any, motion_lora: str, strength: NumberOrCurve) -> io.NodeOutput:
         path = folder_paths.get_full_path_or_raise(LORAS, motion_lora)
         module = with_motion_lora(motion_module, path, strength)
         return io.NodeOutput(module, ui=text("\n".join(settings_of(module).loras)))
@@ -149,30 +131,20 @@ class ApplyDomainAdapter(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
+        strength = "The adapter's scaler alpha. 1.0 is as trained; less keeps video artefacts out."
         return io.Schema(
             node_id="ApplyDomainAdapter",
             display_name="Apply Domain Adapter",
             category=CATEGORY,
-            description="Adds the v3 domain adapter, or the spatial half of a MotionDirector training, to the image model.",
+            description="Adds the v3 domain adapter, or the spatial half of MotionDirector, to the image model.",
             search_aliases=["v3_sd15_adapter", "motion director", "adapter lora"],
             has_intermediate_output=True,
             inputs=[
-                io.Model.Input("model", tooltip="The image model to change; the one given stays as it is."),
-                io.Combo.Input(
-                    "adapter",
-                    options=folder_paths.get_filename_list(IMAGE_LORAS),
-                    tooltip="File in models/loras, such as v3_sd15_adapter.ckpt.",
-                ),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=-10.0,
-                    max=10.0,
-                    step=0.01,
-                    tooltip="The adapter's scaler alpha: 1.0 as trained; lower keeps video artefacts out. Range -10 to 10.",
-                ),
+                model_input("The image model to add to."),
+                _file("adapter", IMAGE_LORAS, "The official one is v3_sd15_adapter.ckpt."),
+                number("strength", 1.0, -10.0, 10.0, strength),
             ],
-            outputs=[io.Model.Output("model", tooltip="The MODEL with the adapter, for Apply Motion Module.")],
+            outputs=[model_output("MODEL with the adapter, for Apply Motion Module")],
         )
 
     @classmethod
@@ -181,7 +153,7 @@ class ApplyDomainAdapter(io.ComfyNode):
         return _modified(IMAGE_LORAS, adapter)
 
     @classmethod
-    def execute(cls, model: Any, adapter: str, strength: float) -> io.NodeOutput:
+    def execute(cls, model: io.Model.Type, adapter: str, strength: float) -> io.NodeOutput:
         path = folder_paths.get_full_path_or_raise(IMAGE_LORAS, adapter)
         adapted, note = with_domain_adapter(model, path, strength)
         return io.NodeOutput(adapted, ui=text(note))
@@ -196,16 +168,10 @@ class LoadSparseCtrl(io.ComfyNode):
             node_id="LoadSparseCtrl",
             display_name="Load SparseCtrl",
             category=CATEGORY,
-            description="Loads a SparseCtrl model (RGB or scribble, in any spelling) for Apply SparseCtrl or Apply ControlNet.",
+            description="Loads an RGB or scribble SparseCtrl model for Apply SparseCtrl or Apply ControlNet.",
             search_aliases=["sparsectrl", "sparse control", "v3_sd15_sparsectrl"],
             has_intermediate_output=True,
-            inputs=[
-                io.Combo.Input(
-                    "control_net",
-                    options=folder_paths.get_filename_list(CONTROLS),
-                    tooltip="File in models/controlnet, such as v3_sd15_sparsectrl_rgb.ckpt.",
-                ),
-            ],
+            inputs=[_file("control_net", CONTROLS, "An example is v3_sd15_sparsectrl_rgb.ckpt.")],
             outputs=[io.ControlNet.Output("control_net", tooltip="The SparseCtrl model, for Apply SparseCtrl.")],
         )
 
@@ -217,4 +183,4 @@ class LoadSparseCtrl(io.ComfyNode):
     @classmethod
     def execute(cls, control_net: str) -> io.NodeOutput:
         control = load_sparse_control(folder_paths.get_full_path_or_raise(CONTROLS, control_net))
-        return io.NodeOutput(control, ui=text(summary(control)))
+        return io.NodeOutput(control, ui=text(describe_sparse_control(control)))

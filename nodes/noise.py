@@ -1,4 +1,4 @@
-"""What a clip starts from: noise that belongs to frames, and FreeInit."""
+"""What an animation starts from: noise that belongs to frames, and FreeInit."""
 
 from __future__ import annotations
 
@@ -6,44 +6,23 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..sampling.noise import FILTERS, KINDS, ClipNoise, FrameNoise, FreeInit, with_noise
-from .types import CATEGORY
+from ..sampling.run.start import with_frame_noise, with_free_init
+from ..sampling.start.free_init import FILTERS, FreeInit
+from ..sampling.start.noise import KINDS, FrameNoise, FrameNoiseSource
+from .types import CATEGORY, choice, count, model_input, model_output, seed_input, share
 
 
 def _kind_inputs() -> list[Any]:
-    """How frames share their noise."""
+    """How frames share their noise: the fields of ``FrameNoise``."""
+    kind = (
+        "per frame: each frame has its own seed. repeated: the first frames' noise again. constant: the same for all. "
+        "freenoise: that of the window before, shuffled."
+    )
     return [
-        io.Combo.Input(
-            "kind",
-            options=list(KINDS),
-            default=KINDS[0],
-            tooltip="per frame: a seed each. repeated: the first frames again. constant: one for all. freenoise: those of the "
-            "window before, shuffled.",
-        ),
-        io.Float.Input(
-            "shared",
-            default=0.0,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            tooltip="How much of the noise all frames have in common: 0.0 none, 1.0 all. Range 0 to 1.",
-        ),
-        io.Int.Input(
-            "length",
-            default=16,
-            min=1,
-            max=4096,
-            advanced=True,
-            tooltip="For repeated and freenoise: after how many frames. Range 1 to 4096.",
-        ),
-        io.Int.Input(
-            "overlap",
-            default=4,
-            min=0,
-            max=4095,
-            advanced=True,
-            tooltip="For freenoise: frames that windows share. Range 0 to 4095.",
-        ),
+        choice("kind", KINDS, KINDS[0], kind),
+        share("shared", 0.0, "How much of the noise all frames have in common: 0.0 is none, 1.0 is all."),
+        count("length", 16, 1, 4096, "For repeated and freenoise: length of a window.", unit="frames", advanced=True),
+        count("overlap", 4, 0, 4095, "For freenoise: overlap of windows.", unit="frames", advanced=True),
     ]
 
 
@@ -56,25 +35,16 @@ class RandomFrameNoise(io.ComfyNode):
             node_id="RandomFrameNoise",
             display_name="Random Frame Noise",
             category=CATEGORY,
-            description="Noise of a seed per frame, or that frames share, for SamplerCustomAdvanced and other nodes that take NOISE.",
+            description="Makes noise with a seed per frame, or noise that frames share, for nodes that take NOISE.",
             search_aliases=["noise type", "per frame seed", "random noise", "freenoise"],
-            inputs=[
-                io.Int.Input(
-                    "noise_seed",
-                    default=0,
-                    min=0,
-                    max=0xFFFFFFFFFFFFFFFF,
-                    control_after_generate=True,
-                    tooltip="The same seed gives the same noise. 0 to 2^64 - 1.",
-                ),
-                *_kind_inputs(),
-            ],
+            inputs=[seed_input("noise_seed"), *_kind_inputs()],
             outputs=[io.Noise.Output("noise", tooltip="For SamplerCustomAdvanced.")],
         )
 
     @classmethod
-    def execute(cls, noise_seed: int, **choices: Any) -> io.NodeOutput:
-        return io.NodeOutput(ClipNoise(noise_seed, FrameNoise(**choices)))
+    def execute(cls, noise_seed: int, kind: str, shared: float, length: int, overlap: int) -> io.NodeOutput:
+        frames = FrameNoise(kind=kind, shared=shared, length=length, overlap=overlap)
+        return io.NodeOutput(FrameNoiseSource(noise_seed, frames))
 
 
 class ApplyFrameNoise(io.ComfyNode):
@@ -86,19 +56,17 @@ class ApplyFrameNoise(io.ComfyNode):
             node_id="ApplyFrameNoise",
             display_name="Apply Frame Noise",
             category=CATEGORY,
-            description="Gives every frame noise of its own seed, so that a longer clip begins like a shorter one; or lets frames "
-            "share noise. For any sampler, ancestral and SDE ones included.",
+            description="Gives every frame noise of its own seed, so that a longer animation begins like a shorter "
+            "one, or lets frames share noise. It works with any sampler, ancestral and SDE ones included.",
             search_aliases=["noise type", "per frame seed", "constant noise", "repeated noise", "freenoise"],
-            inputs=[
-                io.Model.Input("model", tooltip="Any MODEL whose latent batch is a clip; animated or not."),
-                *_kind_inputs(),
-            ],
-            outputs=[io.Model.Output("model", tooltip="The MODEL with this noise. The one given stays as it is.")],
+            inputs=[model_input(), *_kind_inputs()],
+            outputs=[model_output("MODEL with this noise")],
         )
 
     @classmethod
-    def execute(cls, model: Any, **choices: Any) -> io.NodeOutput:
-        return io.NodeOutput(with_noise(model, frames=FrameNoise(**choices)))
+    def execute(cls, model: io.Model.Type, kind: str, shared: float, length: int, overlap: int) -> io.NodeOutput:
+        frames = FrameNoise(kind=kind, shared=shared, length=length, overlap=overlap)
+        return io.NodeOutput(with_frame_noise(model, frames))
 
 
 class ApplyFreeInit(io.ComfyNode):
@@ -106,35 +74,34 @@ class ApplyFreeInit(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        share: dict[str, Any] = {"default": 0.25, "min": 0.0, "max": 1.0, "step": 0.01}
+        cutoff = "cut-off of the low-pass filter, as a share of the highest frequency."
         return io.Schema(
             node_id="ApplyFreeInit",
             display_name="Apply FreeInit",
             category=CATEGORY,
-            description="Samples the clip several times, each from the slow part of the last result: steadier, and as many times "
-            "slower.",
+            description="Samples several times, each time from the low frequencies of the last result. The animation "
+            "gets steadier and takes as many times longer.",
             search_aliases=["freeinit", "iterations", "consistency", "flicker"],
             inputs=[
-                io.Model.Input("model", tooltip="The animated MODEL."),
-                io.Int.Input(
-                    "iterations", default=3, min=1, max=20, tooltip="How often the clip is sampled. Range 1 to 20."
-                ),
-                io.Combo.Input(
-                    "filter", options=list(FILTERS), default=FILTERS[0], tooltip="How slow and fast parts are told apart."
-                ),
-                io.Float.Input(
-                    "spatial", **share, tooltip="Where slow ends within a frame, of the highest frequency. Range 0 to 1."
-                ),
-                io.Float.Input(
-                    "temporal", **share, tooltip="Where slow ends from frame to frame, of the highest. Range 0 to 1."
-                ),
-                io.Int.Input(
-                    "order", default=4, min=1, max=20, advanced=True, tooltip="Steepness of the Butterworth filter. 1 to 20."
-                ),
+                model_input("The animated MODEL."),
+                count("iterations", 3, 1, 20, "How many times the animation is sampled."),
+                choice("filter", FILTERS, FILTERS[0], "Low-pass filter."),
+                share("spatial", 0.25, f"Spatial {cutoff}"),
+                share("temporal", 0.25, f"Temporal {cutoff}"),
+                count("order", 4, 1, 20, "Steepness of the Butterworth filter.", advanced=True),
             ],
-            outputs=[io.Model.Output("model", tooltip="The MODEL with FreeInit. The one given stays as it is.")],
+            outputs=[model_output("MODEL with FreeInit")],
         )
 
     @classmethod
-    def execute(cls, model: Any, **choices: Any) -> io.NodeOutput:
-        return io.NodeOutput(with_noise(model, free_init=FreeInit(**choices)))
+    def execute(
+        cls,
+        model: io.Model.Type,
+        iterations: int = 3,
+        filter: str = FILTERS[0],
+        spatial: float = 0.25,
+        temporal: float = 0.25,
+        order: int = 4,
+    ) -> io.NodeOutput:
+        options = FreeInit(iterations=iterations, filter=filter, spatial=spatial, temporal=temporal, order=order)
+        return io.NodeOutput(with_free_init(model, options))

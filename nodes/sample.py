@@ -1,4 +1,4 @@
-"""Animate and sample in one node, for the common case; and what a clip starts from."""
+"""Animate and sample in one node, for the common case; and frames that are given before sampling."""
 
 from __future__ import annotations
 
@@ -6,10 +6,23 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..sampling.inject import animate
-from ..sampling.pin_frames import FILLS, pin_frames
-from ..sampling.run import SAMPLERS, SCHEDULERS, sample
-from .types import CATEGORY, ContextOptions, MotionModule, strength_input
+from ..sampling.run.animate import animate
+from ..sampling.run.sample import SAMPLERS, SCHEDULERS, sample
+from ..sampling.start.pin_frames import FILLS, pin_frames
+from ..sampling.windows.options import WindowOptions
+from .types import (
+    CATEGORY,
+    MotionModuleSocket,
+    NumberOrCurve,
+    choice,
+    conditioning_inputs,
+    context_options_input,
+    count,
+    model_input,
+    seed_input,
+    share,
+    strength_input,
+)
 
 
 class AnimateDiffSampler(io.ComfyNode):
@@ -17,78 +30,59 @@ class AnimateDiffSampler(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
+        cfg = "How strictly the prompts are followed; the authors used 7.5."
+        denoise = "How much of the given latent is redone: 1.0 starts from pure noise."
         return io.Schema(
             node_id="AnimateDiffSampler",
             display_name="AnimateDiff Sampler",
             category=CATEGORY,
-            description="Makes a clip: animates the MODEL with the motion module and samples every latent as a frame.",
+            description="Makes an animation: puts the motion module on the MODEL and samples every latent as a frame.",
             search_aliases=["animatediff", "ksampler", "text to video"],
             inputs=[
-                io.Model.Input(
-                    "model", tooltip="Checkpoint of the module's base (SD1.5), with any LoRA or patch on it."
-                ),
-                MotionModule.Input("motion_module", tooltip="From Load Motion Module."),
-                io.Conditioning.Input("positive", tooltip="What the clip shows."),
-                io.Conditioning.Input("negative", tooltip="What to keep out of the clip."),
-                io.Latent.Input(
-                    "latent_image", tooltip="The batch size is the number of frames; 16 suits most modules."
-                ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=0xFFFFFFFFFFFFFFFF,
-                    control_after_generate=True,
-                    tooltip="Starting point of the noise: the same seed gives the same clip. 0 to 2^64 - 1.",
-                ),
-                io.Int.Input(
-                    "steps", default=25, min=1, max=10000, tooltip="Denoising steps; 20 to 30 suit most modules."
-                ),
-                strength_input(
-                    "cfg",
-                    7.5,
-                    0.0,
-                    100.0,
-                    "How strictly the prompts are followed; the authors used 7.5. A number or a curve. Range 0 to 100.",
-                    step=0.1,
-                ),
-                io.Combo.Input(
-                    "sampler_name", options=SAMPLERS, default="euler", tooltip="Sampling algorithm of the host."
-                ),
-                io.Combo.Input(
-                    "scheduler", options=SCHEDULERS, default="normal", tooltip="How noise falls over the steps."
-                ),
-                io.Float.Input(
-                    "denoise",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    advanced=True,
-                    tooltip="How much of the given latent is redone: 1.0 starts from pure noise. Range 0 to 1.",
-                ),
-                ContextOptions.Input(
-                    "context_options",
-                    optional=True,
-                    tooltip="For clips longer than the module was trained on, from Context Window Options.",
-                ),
+                model_input("A checkpoint for the module's base model, with any LoRA or patch on it."),
+                MotionModuleSocket.Input("motion_module", tooltip="From Load Motion Module."),
+                *conditioning_inputs(),
+                io.Latent.Input("latent_image", tooltip="Its batch size is the number of frames; 16 suits most."),
+                seed_input("seed"),
+                count("steps", 25, 1, 10000, "Denoising steps; 20 to 30 suit most modules."),
+                strength_input("cfg", 7.5, 0.0, 100.0, cfg, step=0.1),
+                choice("sampler_name", SAMPLERS, "euler", "Sampling algorithm of the host."),
+                choice("scheduler", SCHEDULERS, "normal", "How noise falls over the steps."),
+                share("denoise", 1.0, denoise, advanced=True),
+                context_options_input(),
             ],
-            outputs=[io.Latent.Output("latent", tooltip="The clip, one latent per frame; decode it with VAE Decode.")],
+            outputs=[io.Latent.Output("latent", tooltip="One latent per frame; decode them with VAE Decode.")],
         )
 
     @classmethod
     def execute(
         cls,
-        model: Any,
+        model: io.Model.Type,
         motion_module: Any,
-        positive: Any,
-        negative: Any,
+        positive: io.Conditioning.Type,
+        negative: io.Conditioning.Type,
         latent_image: dict[str, Any],
-        context_options: Any = None,
-        **choices: Any,
+        seed: int,
+        steps: int,
+        cfg: NumberOrCurve,
+        sampler_name: str,
+        scheduler: str,
+        denoise: float,
+        context_options: WindowOptions | None = None,
     ) -> io.NodeOutput:
-        animated = animate(model, motion_module, context_options)
-        return io.NodeOutput(sample(animated, latent_image, positive, negative, **choices))
+        latent = sample(
+            animate(model, motion_module, context_options),
+            latent_image,
+            positive,
+            negative,
+            cfg,
+            seed=seed,
+            steps=steps,
+            sampler_name=sampler_name,
+            scheduler=scheduler,
+            denoise=denoise,
+        )
+        return io.NodeOutput(latent)
 
 
 class PinFrames(io.ComfyNode):
@@ -96,41 +90,30 @@ class PinFrames(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
+        frames = "Which frames. 0 is the first, -1 the last, .5 the middle; 0, 2..4, -1 names five."
+        fill = (
+            "What the other frames start from when denoise is below 1.0: a blend of the pinned frames on both sides, "
+            "the nearest one, or what the latent holds (keep)."
+        )
         return io.Schema(
             node_id="PinFrames",
             display_name="Pin Frames",
             category=CATEGORY,
-            description="Pins frames of a clip to images, such as the first and the last; sampling makes the others to fit. "
-            "Chain it to pin more.",
+            description="Pins frames to images; sampling makes the others to fit. Chain several to pin more.",
             search_aliases=["image to video", "first frame", "last frame", "start image", "inpaint frames"],
             inputs=[
-                io.Latent.Input("latent", tooltip="The clip: its batch size is the number of frames."),
-                io.Image.Input("images", tooltip="One image for all frames named, or one per frame; cut to the clip's shape."),
-                io.Vae.Input("vae", tooltip="Of the checkpoint; it encodes the images."),
-                io.String.Input(
-                    "frames",
-                    default="0",
-                    tooltip="Which frames, separated by commas: 0 is the first, -1 the last, 50% the middle.",
-                ),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="1.0 keeps the images as they are; less lets sampling change them. Range 0 to 1.",
-                ),
-                io.Combo.Input(
-                    "fill",
-                    options=list(FILLS),
-                    default=FILLS[0],
-                    tooltip="What the other frames start from when denoise is below 1.0: a blend of the pinned frames around "
-                    "them, the nearest one, or what the latent holds (keep).",
-                ),
+                io.Latent.Input("latent", tooltip="The animation; its batch size is the number of frames."),
+                io.Image.Input("images", tooltip="One for all frames or one for each; cut to the latent's shape."),
+                io.Vae.Input("vae", tooltip="The checkpoint's VAE; it encodes the images."),
+                io.String.Input("frames", default="0", tooltip=frames),
+                share("strength", 1.0, "1.0 keeps the images as they are; less lets sampling change them."),
+                choice("fill", FILLS, FILLS[0], fill),
             ],
-            outputs=[io.Latent.Output("latent", tooltip="The clip with its pinned frames, for any sampler.")],
+            outputs=[io.Latent.Output("latent", tooltip="The animation with its pinned frames, for any sampler.")],
         )
 
     @classmethod
-    def execute(cls, latent: dict[str, Any], images: Any, vae: Any, **choices: Any) -> io.NodeOutput:
-        return io.NodeOutput(pin_frames(latent, images, vae, **choices))
+    def execute(
+        cls, latent: dict[str, Any], images: io.Image.Type, vae: io.Vae.Type, frames: str, strength: float, fill: str
+    ) -> io.NodeOutput:
+        return io.NodeOutput(pin_frames(latent, images, vae, frames=frames, strength=strength, fill=fill))

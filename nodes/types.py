@@ -1,23 +1,139 @@
-"""Socket types, menu category and text on nodes, shared by the nodes."""
+"""Socket types, the menu category, and the inputs that nodes have in common. Used by every file of nodes.
 
+Helpers write an input's range, and its unit where it has one, after the tooltip; no tooltip has them by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 from typing import Any
 
 from comfy_api.latest import io, ui
 
 CATEGORY = "AnimateDiff"
-MotionModule = io.Custom("MOTION_MODULE")
-ContextOptions = io.Custom("CONTEXT_OPTIONS")
-ValueCurve = io.Custom("VALUE_CURVE")
-Floats = io.Custom("FLOATS")
+MotionModuleSocket = io.Custom("MOTION_MODULE")
+ContextOptionsSocket = io.Custom("CONTEXT_OPTIONS")
+ValueCurveSocket = io.Custom("VALUE_CURVE")
+FloatsSocket = io.Custom("FLOATS")
 """Lists of numbers, as the host's hook keyframes and other packs name them."""
 
+NumberOrCurve = Any
+"""What arrives from a ``strength_input``: a number, a curve, or a list of one number per frame."""
 
-def text(lines: str) -> Any:
+
+def text(lines: str) -> ui.PreviewText:
     """What a node shows on itself after it ran."""
     return ui.PreviewText(lines)
 
 
-def strength_input(name: str, default: float, low: float, high: float, tooltip: str, step: float = 0.01) -> Any:
-    """A number with a field, whose socket also takes a curve or a list of numbers."""
-    number = io.Float.Input(name, default=default, min=low, max=high, step=step, tooltip=tooltip)
-    return io.MultiType.Input(number, [ValueCurve, Floats])
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def _with_range(tooltip: str, low: float, high: float, unit: str = "") -> str:
+    return f"{tooltip} Range {low:.10g} to {high:.10g} {unit}".rstrip() + "."
+
+
+def _only_true(advanced: bool) -> Any:
+    """The host leaves None out of what it tells a browser, but not False."""
+    return advanced or None
+
+
+def number(
+    name: str, default: float, low: float, high: float, tooltip: str, *, step: float = 0.01, advanced: bool = False
+) -> io.Float.Input:
+    """A field for any number from ``low`` to ``high``."""
+    tooltip = _with_range(tooltip, low, high)
+    return io.Float.Input(
+        name, default=default, min=low, max=high, step=step, tooltip=tooltip, advanced=_only_true(advanced)
+    )
+
+
+def share(name: str, default: float, tooltip: str, *, advanced: bool = False) -> io.Float.Input:
+    """A part of a whole, from 0 to 1."""
+    return number(name, default, 0.0, 1.0, tooltip, advanced=advanced)
+
+
+def strength_input(
+    name: str, default: float, low: float, high: float, tooltip: str, *, step: float = 0.01
+) -> io.MultiType.Input:
+    """A field for a number, whose socket also takes a curve or a list of numbers; see ``NumberOrCurve``."""
+    field = number(name, default, low, high, f"{tooltip} Takes a number or a curve.", step=step)
+    return io.MultiType.Input(field, [ValueCurveSocket, FloatsSocket])
+
+
+def start_percent_input(tooltip: str, *, advanced: bool = False) -> io.Float.Input:
+    """When something begins, as a part of the sampling run from 0 to 1."""
+    tooltip = f"{tooltip} 0.0 is the first step."
+    return number("start_percent", 0.0, 0.0, 1.0, tooltip, step=0.001, advanced=advanced)
+
+
+def percent_range(what: str, *, advanced: bool = False) -> tuple[io.Float.Input, io.Float.Input]:
+    """``start_percent`` and ``end_percent``: during which part of the sampling run ``what`` acts."""
+    end = f"Where in the sampling run {what} stops. 1.0 is the last step."
+    return (
+        start_percent_input(f"Where in the sampling run {what} starts.", advanced=advanced),
+        number("end_percent", 1.0, 0.0, 1.0, end, step=0.001, advanced=advanced),
+    )
+
+
+def count(
+    name: str, default: int, low: int, high: int, tooltip: str, *, unit: str = "", advanced: bool = False
+) -> io.Int.Input:
+    """A field for a whole number of ``unit``, from ``low`` to ``high``."""
+    tooltip = _with_range(tooltip, low, high, unit)
+    return io.Int.Input(name, default=default, min=low, max=high, tooltip=tooltip, advanced=_only_true(advanced))
+
+
+def num_frames_input(default: int, tooltip: str = "Length of the animation.") -> io.Int.Input:
+    """How many frames an animation has."""
+    return count("num_frames", default, 1, 4096, tooltip, unit="frames")
+
+
+def seed_input(name: str) -> io.Int.Input:
+    """A seed; the host may change it after each run."""
+    tooltip = "Starting point of the noise; the same seed gives the same result. Range 0 to 2^64 - 1."
+    return io.Int.Input(name, default=0, min=0, max=2**64 - 1, control_after_generate=True, tooltip=tooltip)
+
+
+# --- choices and sockets ---------------------------------------------------------------------------------------------
+
+
+def choice(name: str, options: Sequence[str], default: str, tooltip: str, *, advanced: bool = False) -> io.Combo.Input:
+    """A list to choose one of."""
+    return io.Combo.Input(name, options=list(options), default=default, tooltip=tooltip, advanced=_only_true(advanced))
+
+
+def model_input(
+    tooltip: str = "A MODEL whose latent batch is an animation, with or without a motion module.",
+) -> io.Model.Input:
+    """The MODEL that a node puts something on."""
+    return io.Model.Input("model", tooltip=tooltip)
+
+
+def model_output(what: str) -> io.Model.Output:
+    """The MODEL with what a node put on it, in the words ``what``."""
+    return io.Model.Output("model", tooltip=f"The {what}. The MODEL given is not changed.")
+
+
+def conditioning_inputs(
+    positive: str = "What the animation shows.", negative: str = "What to keep out of the animation."
+) -> tuple[io.Conditioning.Input, io.Conditioning.Input]:
+    """The two prompts."""
+    return io.Conditioning.Input("positive", tooltip=positive), io.Conditioning.Input("negative", tooltip=negative)
+
+
+def conditioning_outputs(tooltip: str) -> list[io.Output]:
+    """The two prompts with what a node put on them."""
+    return [io.Conditioning.Output(name, tooltip=tooltip) for name in ("positive", "negative")]
+
+
+def context_options_input() -> Any:
+    """Context windows for nodes that animate a MODEL; may be left open."""
+    tooltip = "Windows for more frames than the module was trained on, from Context Window Options."
+    return ContextOptionsSocket.Input("context_options", optional=True, tooltip=tooltip)
+
+
+def region_mask(name: str, what: str, *, advanced: bool = False) -> io.Mask.Input:
+    """A mask that multiplies ``what`` per frame and region; may be left open."""
+    tooltip = f"Multiplies the {what} per frame and region of the picture. One mask for all frames, or one for each."
+    return io.Mask.Input(name, optional=True, tooltip=_with_range(tooltip, 0, 1), advanced=_only_true(advanced))

@@ -1,6 +1,6 @@
-"""How the motion model enters ComfyUI. The only place of this pack that imports ``comfy``.
+"""How the motion model enters ComfyUI: a storey of rooms, each of which uses only those below it.
 
-``patcher`` loads motion modules into the host's memory management, ``inject`` puts them to work on a MODEL,
-``beta_schedule`` and ``windows`` hold what that needs, ``run`` samples. What changes over a clip is written in the grammar of
-``schedule_text``: numbers (``curve``, ``control_curve``, ``guidance``) and prompts (``prompt_travel``).
+``run`` puts things on a MODEL and works around its runs and calls; ``windows`` are context windows; ``controls`` those of the
+host, SparseCtrl among them; ``modules`` are motion modules as models of the host; ``start`` is what a run starts from;
+``timeline`` is what changes over an animation; ``frames`` is what one call of the model holds; ``host`` is the waist to ComfyUI.
 """

@@ -58,8 +58,8 @@ def sample(folder: Path, side: int, steps: int, motion: bool) -> tuple[object, f
     """The latents of a clip, and seconds per step."""
     import comfy.sd
     import torch
-    from animatediff_native.sampling.inject import animate
-    from animatediff_native.sampling.patcher import load_motion_module
+    from animatediff_native.sampling.modules.load import load_motion_module
+    from animatediff_native.sampling.run.animate import animate
 
     import nodes
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.patcher import load_motion_module
+from animatediff_native.sampling.modules.load import load_motion_module
+from animatediff_native.sampling.run.animate import animate
 from animatediff_tests.tiny import motion_file, tiny_model, tiny_sdxl_model
 
 

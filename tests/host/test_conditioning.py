@@ -15,9 +15,9 @@ import comfy.ops
 import comfy.t2i_adapter.adapter
 import pytest
 import torch
-from animatediff_native.sampling.context_options import FUSE_METHODS, SCHEDULES, ContextOptions
-from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.windows import with_windows
+from animatediff_native.sampling.run.animate import animate
+from animatediff_native.sampling.run.windowed import with_windows
+from animatediff_native.sampling.windows.options import FUSE_METHODS, SCHEDULES, WindowOptions
 from animatediff_tests.recorder import Recorder, controlled, frames_of, marks, prompts, record
 from animatediff_tests.tiny import CHANNELS, tiny_inpaint_model
 from torch import Tensor, nn
@@ -129,8 +129,8 @@ def difference(a: Tensor, b: Tensor) -> float:
     return float((a - b).norm() / b.norm())
 
 
-def options(schedule: str = "standard_static", **more: Any) -> ContextOptions:
-    return ContextOptions(16, 4, schedule, freenoise=False, **more)
+def options(schedule: str = "standard_static", **more: Any) -> WindowOptions:
+    return WindowOptions(16, 4, schedule, freenoise=False, **more)
 
 
 @pytest.fixture(scope="module")

@@ -19,24 +19,23 @@ from animatediff_native.motion.attention import scaled_dot_product_attention
 from animatediff_native.motion.low_rank import Changes
 from animatediff_native.motion.module import Modulation
 from animatediff_native.motion.views import views_over
-from animatediff_native.sampling import patcher
-from animatediff_native.sampling.context_options import ContextOptions
-from animatediff_native.sampling.control_curve import weighted, with_control_curve
-from animatediff_native.sampling.curve import STEPS, Curve, Moment, as_strength, frames_of_call, make_curve, percent_of
-from animatediff_native.sampling.curve_picture import HEIGHT, KEY, LEFT, TOP, WIDTH, described, plot
-from animatediff_native.sampling.guidance import with_cfg_curve
-from animatediff_native.sampling.inject import _active_motions, _signature, animate
-from animatediff_native.sampling.keyframes import ScheduleError
-from animatediff_native.sampling.patcher import (
-    curved_loras,
-    load_motion_module,
-    settings_of,
-    with_motion_lora,
-    with_settings,
-)
-from animatediff_native.sampling.run import sample
-from animatediff_native.sampling.window_controls import ControlCuts, chain
-from animatediff_native.sampling.windows import with_windows
+from animatediff_native.sampling.controls.chain import chain
+from animatediff_native.sampling.controls.curve import weighted, with_control_curve
+from animatediff_native.sampling.frames import Call, frames_of_call, percent_of
+from animatediff_native.sampling.modules import load
+from animatediff_native.sampling.modules.load import load_motion_module
+from animatediff_native.sampling.modules.motion_lora import with_motion_lora
+from animatediff_native.sampling.modules.settings import curved_loras, settings_of, with_settings
+from animatediff_native.sampling.run.animate import animate
+from animatediff_native.sampling.run.call import _active_modules, _signature
+from animatediff_native.sampling.run.cfg import with_cfg_curve
+from animatediff_native.sampling.run.sample import sample
+from animatediff_native.sampling.run.windowed import with_windows
+from animatediff_native.sampling.timeline.curve import STEPS, Curve, as_strength, make_curve
+from animatediff_native.sampling.timeline.keyframes import TimelineError
+from animatediff_native.sampling.timeline.picture import DOT, HEIGHT, LEFT, TOP, WIDTH, describe_curve, plot
+from animatediff_native.sampling.windows.controls import ControlCuts
+from animatediff_native.sampling.windows.options import WindowOptions
 from animatediff_tests.recorder import marks
 from animatediff_tests.tiny import CHANNELS, conditioning, lora_file, motion_file, run_ksampler
 from safetensors.torch import save_file
@@ -48,9 +47,9 @@ FRAMES = 40
 FADE = "0: 0.25, -1: 1.5"
 WINDOWS = {
     "at once": None,
-    "static": ContextOptions(16, 4),
-    "looped": ContextOptions(16, 4, "looped_uniform", closed_loop=True),
-    "views": ContextOptions(16, 4, views=True),
+    "static": WindowOptions(16, 4),
+    "looped": WindowOptions(16, 4, "looped_uniform", closed_loop=True),
+    "views": WindowOptions(16, 4, views=True),
 }
 
 
@@ -82,7 +81,7 @@ def spied(model: Any, *motions: Any) -> Iterator[list[tuple[list[int], list[floa
             found.append((indices[-1], given))
 
     model.set_model_unet_function_wrapper(note)
-    handles = [motion.model.places()["input", 1].register_forward_hook(compare) for motion in motions]
+    handles = [motion.model.sites()["input", 1].register_forward_hook(compare) for motion in motions]
     try:
         yield found
     finally:
@@ -163,7 +162,7 @@ def test_a_constant_over_frames_that_is_found_out_late_is_the_same(model, motion
 
 def test_attention_scale_by_frame(motion) -> None:
     """Frame j's keys are multiplied by value j, in every window; a number for all is what it was."""
-    block = motion.model.places()["input", 1]
+    block = motion.model.sites()["input", 1]
     x = torch.randn(16, 32, 4, 4, generator=torch.Generator().manual_seed(0))
     inner = block.temporal_transformer.transformer_blocks[0].attention_blocks[0]
     tokens = torch.randn(1, 16, 5, 32, generator=torch.Generator().manual_seed(1))
@@ -186,11 +185,11 @@ def test_attention_scale_by_frame(motion) -> None:
 
 def test_masks_keep_the_motion_out_of_places(motion) -> None:
     """Half of the mask is 0: there, in each frame, the block returns its input; elsewhere it is the block without a mask."""
-    block = motion.model.places()["input", 1]
+    block = motion.model.sites()["input", 1]
     x = torch.randn(16, 32, 8, 8, generator=torch.Generator().manual_seed(0))
     mask = torch.zeros(1, 64, 64)
     mask[:, :, :32] = 1
-    value = make_curve("1.0", mask=mask).at(Moment(range(16), 16, lambda: 0.0))
+    value = make_curve("1.0", mask=mask).at(Call(range(16), 16, lambda: 0.0))
     out, plain = block(x, 16, modulation=Modulation(value)), block(x, 16)
     assert torch.equal(out[..., 4:], x[..., 4:])
     assert torch.equal(out[..., :4], plain[..., :4])
@@ -208,10 +207,10 @@ def test_a_mask_per_frame_follows_its_frame(model, motion) -> None:
 def test_two_curves_multiply() -> None:
     steps = make_curve("0: 1, 1.0: 0", STEPS)
     both = make_curve("0: 0, 4: 8", times=steps)
-    assert both.at(Moment([1, 3], 5, lambda: 0.25)).flatten().tolist() == [1.5, 4.5]
-    assert make_curve("3", times=make_curve("2")).at(Moment([0], 1, lambda: 0.0)) == 6.0
+    assert both.at(Call([1, 3], 5, lambda: 0.25)).flatten().tolist() == [1.5, 4.5]
+    assert make_curve("3", times=make_curve("2")).at(Call([0], 1, lambda: 0.0)) == 6.0
     masked = make_curve("1", mask=torch.ones(2, 4, 4), times=make_curve("0: 0, 1: 1", mask=torch.ones(1, 6, 6)))
-    assert masked.at(Moment([0, 1], 2, lambda: 0.0)).shape == (2, 1, 4, 4)
+    assert masked.at(Call([0, 1], 2, lambda: 0.0)).shape == (2, 1, 4, 4)
 
 
 # --- motion LoRA -----------------------------------------------------------------------------------------------------
@@ -258,10 +257,10 @@ def test_a_lora_by_frame_equals_weights_merged_by_frame(motion, tmp_path: Path) 
     apart = with_motion_lora(motion, lora_file(tmp_path), make_curve("0: -1, 15: 2"))
     lora = curved_loras(apart)[0]
     layers = lora.network.layers(apart.model)
-    block = apart.model.places()["input", 1]
+    block = apart.model.sites()["input", 1]
     reference = merged_by_frame(block, layers, strengths)
     x = torch.randn(32, 32, 4, 4, generator=torch.Generator().manual_seed(0))
-    value = lora.strength.at(Moment(range(16), 16, lambda: 0.0))
+    value = lora.strength.at(Call(range(16), 16, lambda: 0.0))
     got = block(x, 16, modulation=Modulation(None, None, Changes((layers,), (value,))))
     assert torch.allclose(value.flatten(), strengths, atol=1e-6)
     assert distance(got - x, reference(x, 16) - x) < 1e-5
@@ -272,8 +271,8 @@ def test_a_lora_by_frame_in_views(motion, tmp_path: Path) -> None:
     """In every window of the attention, frame i has strength i; also with a strength per place."""
     apart = with_motion_lora(motion, lora_file(tmp_path), make_curve("0: -1, 23: 2"))
     lora = curved_loras(apart)[0]
-    block, layers = apart.model.places()["input", 1], lora.network.layers(apart.model)
-    value = lora.strength.at(Moment(range(24), 24, lambda: 0.0))
+    block, layers = apart.model.sites()["input", 1], lora.network.layers(apart.model)
+    value = lora.strength.at(Call(range(24), 24, lambda: 0.0))
     windows = [list(range(16)), list(range(8, 24)), [*range(16, 24), *range(8)]]
     weights = [[1.0 + i + w for i in range(16)] for w in range(3)]
     views = views_over(windows, weights, 24)
@@ -290,7 +289,7 @@ def test_a_lora_by_frame_in_views(motion, tmp_path: Path) -> None:
     wanted = wanted + inner.ff(inner.ff_norm(wanted))
     by_place = value.expand(-1, 1, 2, 3)
     for given in (value, by_place):
-        modulation = Modulation(None, None, Changes((layers,), (given,))).on((2, 3))
+        modulation = Modulation(None, None, Changes((layers,), (given,))).at_resolution((2, 3))
         assert distance(inner(tokens, scaled_dot_product_attention, modulation, views), wanted) < 1e-5
 
 
@@ -306,9 +305,9 @@ def test_a_mask_keeps_a_lora_out_of_places(motion, tmp_path: Path) -> None:
     mask[..., :2] = 1
     apart = with_motion_lora(motion, lora_file(tmp_path), make_curve("1", mask=mask))
     lora = curved_loras(apart)[0]
-    block, layers = apart.model.places()["input", 1], lora.network.layers(apart.model)
+    block, layers = apart.model.sites()["input", 1], lora.network.layers(apart.model)
     x = torch.randn(16, 32, 4, 4, generator=torch.Generator().manual_seed(0))
-    value = lora.strength.at(Moment(range(16), 16, lambda: 0.0))
+    value = lora.strength.at(Call(range(16), 16, lambda: 0.0))
     some, none = block(x, 16, modulation=Modulation(None, None, Changes((layers,), (value,)))), block(x, 16)
     every = block(x, 16, modulation=Modulation(None, None, Changes((layers,), (torch.tensor(1.0),))))
     assert torch.allclose(some[..., 2:], none[..., 2:], atol=1e-6) and torch.allclose(some[..., :2], every[..., :2], atol=1e-6)
@@ -327,8 +326,8 @@ def test_a_lora_that_stays_apart_where_the_host_builds_layers_without_weights(mo
     """As under its dynamic VRAM: linear layers have no weights before they are loaded. The halves arrive whole, in any dtype."""
     path = lora_file(tmp_path)
     wanted = curved_loras(with_motion_lora(motion, path, make_curve(FADE)))[0].network.state_dict()
-    file = patcher.open_file(path)
-    monkeypatch.setattr(patcher, "open_file", lambda _: file)
+    file = load.open_file(path)
+    monkeypatch.setattr(load, "open_file", lambda _: file)
     monkeypatch.setattr(comfy.memory_management, "aimdo_enabled", True)
     got = curved_loras(with_motion_lora(motion, path, make_curve(FADE)))[0].network.state_dict()
     assert got.keys() == wanted.keys() and all(torch.equal(got[key], wanted[key]) for key in got)
@@ -353,7 +352,7 @@ def test_frame_i_gets_cfg_i(model) -> None:
     curve = make_curve("0: 1, 10: 9, -1: 0")
     wanted = [curve.values(24)[i] for i in (0, 5, 10, 17, 23)]
     references = [cfg_clip(model, cfg, frames=24)[i] for cfg, i in zip(wanted, (0, 5, 10, 17, 23), strict=True)]
-    for given in (model, with_windows(model, ContextOptions(16, 4, freenoise=False))):
+    for given in (model, with_windows(model, WindowOptions(16, 4, freenoise=False))):
         clip = cfg_clip(given, curve, frames=24)
         assert [distance(clip[i], reference) for i, reference in zip((0, 5, 10, 17, 23), references, strict=True)] == pytest.approx([0] * 5, abs=2e-4)
 
@@ -586,7 +585,7 @@ def test_what_is_no_strength(value: Any, words: str) -> None:
 
 
 def test_a_curve_over_steps_refuses_frames_at_once() -> None:
-    with pytest.raises(ScheduleError, match=r"Line 2, column 1: over steps, places are parts"):
+    with pytest.raises(TimelineError, match=r"Line 2, column 1: over steps, places are parts"):
         make_curve("0: 1\n8: 2", STEPS)
 
 
@@ -603,7 +602,7 @@ def test_compiled_graphs_of_other_lora_layers_are_other_graphs(model, motion, tm
         path = tmp_path / f"{keys}.safetensors"
         save_file(tensors, path)
         given = with_motion_lora(motion, path, make_curve(FADE))
-        found = _active_motions(model.model.model_sampling, [given], Moment(range(16), 16, lambda: 0.0), 5.0, torch.zeros(16, 4, 8, 8), False)
+        found = _active_modules([given], model.model.model_sampling, 5.0, Call(range(16), 16, lambda: 0.0), torch.zeros(16, 4, 8, 8), False)
         names.append(_signature(found, None))
     assert names[0] != names[1]
 
@@ -633,7 +632,7 @@ def spots(picture: Tensor, colour: tuple[int, ...]) -> list[tuple[int, int]]:
 def test_the_plot_shows_keyframes_where_they_are() -> None:
     picture = plot(make_curve("0: 0, 5: 1, -1: 0.5"), 11)
     assert picture.shape == (1, HEIGHT, WIDTH, 3) and picture.min() >= 0 and picture.max() <= 1
-    dots = spots(picture, KEY)
+    dots = spots(picture, DOT)
     assert len(dots) == 3
     (x0, y0), (x1, y1), (x2, y2) = dots
     assert x1 - x0 == pytest.approx(x2 - x1, abs=2) and (x0, y1) == (LEFT, TOP)
@@ -653,6 +652,6 @@ def test_the_plot_shows_keyframes_where_they_are() -> None:
 )
 def test_any_curve_can_be_drawn(text: str, over: str, frames: int, words: str) -> None:
     curve = make_curve(text, over)
-    assert described(curve, frames) == words
+    assert describe_curve(curve, frames) == words
     assert plot(curve, frames).isfinite().all()
-    assert described(make_curve(text, over, mask=torch.ones(3, 4, 4), times=make_curve("2")), frames).endswith("times a mask of 3 and another curve")
+    assert describe_curve(make_curve(text, over, mask=torch.ones(3, 4, 4), times=make_curve("2")), frames).endswith("times a mask of 3 and another curve")

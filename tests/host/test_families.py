@@ -9,9 +9,10 @@ import pytest
 import torch
 from animatediff_native.demo import synthetic
 from animatediff_native.motion.config import Overrides
-from animatediff_native.sampling.context_options import ContextOptions
-from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.patcher import config_of, load_motion_module
+from animatediff_native.sampling.modules.load import load_motion_module
+from animatediff_native.sampling.modules.settings import config_of
+from animatediff_native.sampling.run.animate import animate
+from animatediff_native.sampling.windows.options import WindowOptions
 from animatediff_tests.tiny import CHANNELS, motion_file, run_ksampler, tiny_sdxl_model
 from comfy_extras.nodes_model_advanced import LCM, ModelSamplingDiscrete
 
@@ -95,7 +96,7 @@ def sdxl(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_sdxl_windows_without_overlap_are_clips_of_their_own(sdxl) -> None:
     """Sizes and pooled text reach every window, whatever its number of frames."""
     model = tiny_sdxl_model()
-    clip = run_ksampler(animate(model, sdxl, ContextOptions(16, 0, freenoise=False)), frames=32)
+    clip = run_ksampler(animate(model, sdxl, WindowOptions(16, 0, freenoise=False)), frames=32)
     assert clip.shape[0] == 32 and torch.isfinite(clip).all()
     assert distance(clip, run_ksampler(model, frames=32)) > 1e-3
 

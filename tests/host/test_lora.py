@@ -9,9 +9,11 @@ import comfy.model_management
 import pytest
 import torch
 from animatediff_native.demo import synthetic
-from animatediff_native.sampling.adapter import with_domain_adapter
-from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.patcher import load_motion_module, settings_of, with_motion_lora
+from animatediff_native.sampling.modules.domain_adapter import with_domain_adapter
+from animatediff_native.sampling.modules.load import load_motion_module
+from animatediff_native.sampling.modules.motion_lora import with_motion_lora
+from animatediff_native.sampling.modules.settings import settings_of
+from animatediff_native.sampling.run.animate import animate
 from animatediff_tests.spellings import SPELLINGS, spelled
 from animatediff_tests.tiny import CHANNELS, motion_file, run_ksampler
 from safetensors.torch import save_file
@@ -108,12 +110,12 @@ def test_offloaded_weights_take_the_lora_as_well(motion, lora, wanted, spelling:
     changed.patch_model(device_to=device, lowvram_model_memory=20_000, load_weights=True)
     later = [m for m in changed.model.modules() if getattr(m, "weight_function", None)]
     assert changed.model.model_lowvram and len(later) > 100
-    block = changed.model.places()["middle", 0]
+    block = changed.model.sites()["middle", 0]
     x = torch.randn(16, 128, 3, 3, generator=torch.Generator().manual_seed(0))
     out = block(x, 16)
     changed.detach()
-    assert distance(out, load_motion_module(wanted[0]).model.places()["middle", 0](x, 16)) < 1e-5
-    assert distance(out, motion.model.places()["middle", 0](x, 16)) > 1e-3
+    assert distance(out, load_motion_module(wanted[0]).model.sites()["middle", 0](x, 16)) < 1e-5
+    assert distance(out, motion.model.sites()["middle", 0](x, 16)) > 1e-3
 
 
 def test_feed_forward_weights_of_motion_director(motion, tmp_path: Path) -> None:

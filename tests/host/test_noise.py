@@ -11,19 +11,11 @@ import comfy.utils
 import pytest
 import torch
 from animatediff_native.nodes.noise import ApplyFrameNoise, ApplyFreeInit
-from animatediff_native.sampling.context_options import ContextOptions
-from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.noise import (
-    FILTERS,
-    ClipNoise,
-    FrameNoise,
-    FreeInit,
-    frame_seeds,
-    initial_noise,
-    low_pass,
-    reinitialized,
-    with_noise,
-)
+from animatediff_native.sampling.run.animate import animate
+from animatediff_native.sampling.run.start import with_frame_noise, with_free_init
+from animatediff_native.sampling.start.free_init import FILTERS, FreeInit, low_pass, reinitialized
+from animatediff_native.sampling.start.noise import FrameNoise, FrameNoiseSource, frame_seeds, initial_noise
+from animatediff_native.sampling.windows.options import WindowOptions
 from animatediff_tests.tiny import conditioning, run_ksampler
 from torch import Tensor
 
@@ -171,7 +163,7 @@ def test_one_iteration_is_ordinary_sampling(model, other_motion) -> None:
 def test_two_iterations_against_the_formulas(model, other_motion) -> None:
     """Sample; noise the result; mix; sample from that, by the host's custom sampling."""
     animated, options = animate(model, other_motion), FreeInit(iterations=2)
-    ours = run_ksampler(with_noise(animated, free_init=options), steps=2, seed=1)
+    ours = run_ksampler(with_free_init(animated, options), steps=2, seed=1)
     first = run_ksampler(animated, steps=2, seed=1)
     start = torch.randn(16, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     sigma = float(animated.get_model_object("model_sampling").sigma_max)
@@ -193,14 +185,14 @@ def comfy_sample(model: Any, given: Tensor) -> Tensor:
 def test_one_progress_over_all_iterations(model, other_motion, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[float] = []
     monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, preview, **_: told.append(value / total))
-    windowed = animate(model, other_motion, ContextOptions(16, 4, freenoise=False))
-    run_ksampler(with_noise(windowed, free_init=FreeInit(iterations=3)), frames=24, steps=2)
+    windowed = animate(model, other_motion, WindowOptions(16, 4, freenoise=False))
+    run_ksampler(with_free_init(windowed, FreeInit(iterations=3)), frames=24, steps=2)
     assert told == sorted(told) and told[-1] == 1 and len(set(told)) > 6
 
 
 def test_both_at_once(model) -> None:
     """Frames keep their seeds in every iteration: with a filter that keeps nothing, the start is the same (to rounding)."""
-    both = noised(with_noise(model, free_init=FreeInit(iterations=2, temporal=0.0)))
+    both = noised(with_free_init(model, FreeInit(iterations=2, temporal=0.0)))
     short, long = (run_ksampler(both, frames=frames, steps=2) for frames in (16, 24))
     assert (long[:16] - short).norm() / short.norm() < 1e-4
     plain = run_ksampler(noised(model), steps=2)
@@ -212,12 +204,12 @@ def test_noise_for_custom_sampling_is_that_of_the_model(model) -> None:
     from comfy_extras.nodes_custom_sampler import Guider_Basic, SamplerCustomAdvanced
 
     options = FrameNoise("repeated", length=3, shared=0.2)
-    wanted = run_ksampler(with_noise(model, frames=options), frames=8, cfg=1.0, seed=5)
+    wanted = run_ksampler(with_frame_noise(model, options), frames=8, cfg=1.0, seed=5)
     guider = Guider_Basic(model)
     guider.set_conds(conditioning(1))
     sampling = model.get_model_object("model_sampling")
     sigmas = comfy.samplers.calculate_sigmas(sampling, "normal", 2)
     latent = {"samples": torch.zeros(8, 4, 8, 8)}
-    noise = ClipNoise(5, options)
+    noise = FrameNoiseSource(5, options)
     got = SamplerCustomAdvanced.execute(noise, guider, comfy.samplers.sampler_object("euler"), sigmas, latent).args[0]["samples"]
     assert torch.equal(got, wanted) and noise.seed == 5

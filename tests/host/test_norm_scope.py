@@ -10,11 +10,12 @@ import comfy.model_management
 import pytest
 import torch
 from animatediff_native.demo import synthetic
-from animatediff_native.motion.config import ALL_UNET_NORMS, NORM_SCOPES, UNET_NORMS, Overrides
-from animatediff_native.sampling.context_options import ContextOptions
-from animatediff_native.sampling.group_norm import find_norms, pooled_norms
-from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.patcher import load_motion_module
+from animatediff_native.motion.config import NORM_SCOPES, NormScope, Overrides
+from animatediff_native.sampling.modules.load import load_motion_module
+from animatediff_native.sampling.run.animate import animate
+from animatediff_native.sampling.run.layers import find_norms
+from animatediff_native.sampling.run.norms import pooled_norms
+from animatediff_native.sampling.windows.options import WindowOptions
 from animatediff_tests.tiny import CHANNELS, conditioning, run_ksampler
 from torch import nn
 
@@ -41,7 +42,7 @@ def hooks_left(model: Any) -> int:
     return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.model.diffusion_model.modules())
 
 
-@pytest.mark.parametrize(("scope", "norms"), [(UNET_NORMS, 2 * 22 + 1), (ALL_UNET_NORMS, 2 * 22 + 1 + 16)])
+@pytest.mark.parametrize(("scope", "norms"), [(NormScope.UNET, 2 * 22 + 1), (NormScope.ALL_UNET, 2 * 22 + 1 + 16)])
 def test_which_norms(model, scope: str, norms: int) -> None:
     """22 residual blocks and the output in an SD1.5 UNet; 16 spatial transformers with a norm of their own."""
     found = find_norms(model.model.diffusion_model, scope)
@@ -50,9 +51,9 @@ def test_which_norms(model, scope: str, norms: int) -> None:
 
 
 def test_statistics_are_those_of_the_whole_clip(model) -> None:
-    norm = find_norms(model.model.diffusion_model, UNET_NORMS)[0]
+    norm = find_norms(model.model.diffusion_model, NormScope.UNET)[0]
     x = torch.randn(32, 32, 4, 4) * torch.linspace(0.1, 3, 32)[:, None, None, None]
-    with pooled_norms(model.model.diffusion_model, UNET_NORMS, 16):
+    with pooled_norms(model.model.diffusion_model, NormScope.UNET, 16):
         out = norm(x)
     clips = x.reshape(2, 16, 32, 4, 4).transpose(1, 2).reshape(2, 32, -1)
     wanted = nn.functional.group_norm(clips, 32, norm.weight, norm.bias, norm.eps).reshape(2, 32, 16, 4, 4).transpose(1, 2)
@@ -124,7 +125,7 @@ def test_no_hook_is_left_by_an_exception_inside_a_step(model, v1) -> None:
 
 def test_windows_pool_their_own_frames(model, v1) -> None:
     """Windows that do not overlap are clips of their own."""
-    windows = ContextOptions(16, 0, freenoise=False)
+    windows = WindowOptions(16, 0, freenoise=False)
     seen = []
     animated = animate(model, v1, windows)
     animated.set_model_unet_function_wrapper(

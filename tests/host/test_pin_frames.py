@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 from animatediff_native.nodes.sample import PinFrames
-from animatediff_native.sampling.context_options import ContextOptions
-from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.pin_frames import FILLS, pin_frames
-from animatediff_native.sampling.placement import parse_frames
+from animatediff_native.sampling.run.animate import animate
+from animatediff_native.sampling.start.pin_frames import FILLS, pin_frames
+from animatediff_native.sampling.timeline.frame_list import frame_list
+from animatediff_native.sampling.windows.options import WindowOptions
 from animatediff_tests.tiny import conditioning
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,19 +40,25 @@ def images(*values: float) -> Tensor:
 
 @pytest.mark.parametrize(
     ("text", "frames", "wanted"),
-    [("0", 16, [0]), ("0, -1", 16, [0, 15]), ("0 50% 100%", 17, [0, 8, 16]), ("-16,3", 16, [0, 3]), ("0%", 1, [0]), ("33.3%", 4, [1])],
+    [("0", 16, [0]), ("0, -1", 16, [0, 15]), ("0 50% 100%", 17, [0, 8, 16]), ("-16,3", 16, [0, 3]), ("0%", 1, [0]), ("33.3%", 4, [1]),
+     ("0, 2..4, .5, -1", 16, [0, 2, 3, 4, 8, 15]), ("2 .. <4", 16, [2, 3]), ("-3..-1", 16, [13, 14, 15]), ("50%..100%", 5, [2, 3, 4])],
 )
 def test_frames_as_text(text: str, frames: int, wanted: list[int]) -> None:
-    assert parse_frames(text, frames) == wanted
+    assert frame_list(text, frames) == wanted
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("16", r"Frame 16 is outside this clip of 16 frames; they are 0 to 15, or from the end -1 to -16"),
+        ("16", r"Frame 16 is outside this animation of 16 frames; they are 0 to 15, or from the end -1 to -16"),
         ("-17", "Frame -17 is outside"),
-        ("200%", "Frame 200% is outside"),
-        ("1.5", "numbers such as 0, -1 or 50%.*got '1.5'"),
+        ("200%", "200% lies after the end"),
+        ("4..2", "4..2 ends before it begins"),
+        ("0..4, 4", "names frame 4 twice"),
+        ("2..16", "Frame 2..16 is outside"),
+        ("99999999", "frame numbers go up to"),
+        ("1.5", "1.5 lies after the end"),
+        ("0-4", "numbers such as 0, -1, .5, 50% or 2..4, separated by commas; got '0-4'"),
         ("first", "got 'first' in 'first'"),
         ("", "names no frame"),
         ("0, -16", "names frame 0 twice"),
@@ -60,19 +66,19 @@ def test_frames_as_text(text: str, frames: int, wanted: list[int]) -> None:
 )
 def test_frames_that_are_none(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        parse_frames(text, 16)
+        frame_list(text, 16)
 
 
 @given(st.text(max_size=20), st.integers(1, 64))
 def test_any_text_is_read_or_refused(text: str, frames: int) -> None:
     try:
-        chosen = parse_frames(text, frames)
+        chosen = frame_list(text, frames)
     except ValueError:
         return
     assert chosen and len(set(chosen)) == len(chosen) and all(0 <= frame < frames for frame in chosen)
 
 
-@pytest.mark.parametrize("options", [None, ContextOptions(16, 4)], ids=["at once", "windows"])
+@pytest.mark.parametrize("options", [None, WindowOptions(16, 4)], ids=["at once", "windows"])
 def test_pinned_frames_come_out_as_they_went_in(model, motion, options: Any) -> None:
     frames = 16 if options is None else 40
     latent = pin_frames(empty(frames), images(0.2, 0.8), Encoder(), "0, -1", 1.0, "blend")

@@ -10,11 +10,12 @@ import latent_preview
 import pytest
 import torch
 from animatediff_native.nodes.context import ApplyContextWindows, ContextWindowOptions, PreviewContextWindows
-from animatediff_native.sampling.clip import contact_sheet
-from animatediff_native.sampling.context_options import ContextOptions
-from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.window_picture import bands, draw, summary
-from animatediff_native.sampling.windows import FrameWindows, with_windows
+from animatediff_native.sampling.run.animate import animate
+from animatediff_native.sampling.run.preview import contact_sheet
+from animatediff_native.sampling.run.windowed import with_windows
+from animatediff_native.sampling.windows.handler import FrameWindows
+from animatediff_native.sampling.windows.options import WindowOptions
+from animatediff_native.sampling.windows.picture import bands, describe_plan, draw
 from animatediff_tests.recorder import prompts, record
 from animatediff_tests.tiny import run_ksampler
 from comfy.cli_args import LatentPreviewMethod, args
@@ -28,8 +29,8 @@ def difference(a: Tensor, b: Tensor) -> float:
     return float((a - b).norm() / b.norm())
 
 
-def plain(length: int = 16, overlap: int = 4, **more: Any) -> ContextOptions:
-    return ContextOptions(length, overlap, freenoise=False, **more)
+def plain(length: int = 16, overlap: int = 4, **more: Any) -> WindowOptions:
+    return WindowOptions(length, overlap, freenoise=False, **more)
 
 
 # --- plans -----------------------------------------------------------------------------------------------------------
@@ -77,7 +78,7 @@ def test_the_order_in_which_they_are_wired_does_not_matter() -> None:
         (plain(start_percent=0.3, previous=(plain(), plain(8, start_percent=0.3))), r"same time \(start_percent 0, 0.3, 0.3\)"),
     ],
 )
-def test_impossible_plans(model, motion, options: ContextOptions, message: str) -> None:
+def test_impossible_plans(model, motion, options: WindowOptions, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         animate(model, motion, options)
 
@@ -131,7 +132,7 @@ def host_windows(model: Any, **more: Any) -> Any:
 @pytest.mark.parametrize("freenoise", [False, True])
 def test_the_hosts_own_node_is_understood(model, motion, freenoise: bool) -> None:
     """Before or after ours, with its defaults (which would make windows of 17): the same as our options."""
-    ours = run_ksampler(animate(model, motion, ContextOptions(16, 4, freenoise=freenoise)), frames=24)
+    ours = run_ksampler(animate(model, motion, WindowOptions(16, 4, freenoise=freenoise)), frames=24)
     assert torch.equal(run_ksampler(host_windows(animate(model, motion), freenoise=freenoise), frames=24), ours)
     assert torch.equal(run_ksampler(animate(host_windows(model, freenoise=freenoise), motion), frames=24), ours)
 
@@ -251,32 +252,32 @@ def test_an_interrupt_stops_within_a_window(model, motion) -> None:
         run_ksampler(animated, frames=40, steps=3)
     assert len(calls) == 2
     handler = animated.model_options["context_handler"]
-    assert not handler._controls._cuts and handler._windows == (None, [])
+    assert not handler.cache.controls._cuts and handler.cache._windows == (None, [])
 
 
 # --- nodes and picture -----------------------------------------------------------------------------------------------
 
 
-def options_node(**more: Any) -> ContextOptions:
+def options_node(**more: Any) -> WindowOptions:
     return ContextWindowOptions.execute(16, 4, "standard_static", "pyramid", **{"freenoise": True, **more}).result[0]
 
 
 def test_the_nodes_make_what_they_say(model) -> None:
     first = options_node()
     second = options_node(start_percent=0.5, previous_options=first, views=True, context_stride=2, closed_loop=True)
-    assert first == ContextOptions()
-    assert second == ContextOptions(views=True, stride=2, closed_loop=True, start_percent=0.5, previous=(first,))
+    assert first == WindowOptions()
+    assert second == WindowOptions(views=True, stride=2, closed_loop=True, start_percent=0.5, previous=(first,))
     windowed = ApplyContextWindows.execute(model, second).result[0]
     assert "context_handler" in windowed.model_options and "context_handler" not in model.model_options
 
 
 def test_old_graphs_without_the_new_inputs() -> None:
-    assert ContextWindowOptions.execute(16, 4, "batched", "flat").result[0] == ContextOptions(16, 4, "batched", "flat")
+    assert ContextWindowOptions.execute(16, 4, "batched", "flat").result[0] == WindowOptions(16, 4, "batched", "flat")
 
 
 def test_the_picture_shows_the_weights() -> None:
     """48 frames in windows of 16, overlap 4: where one window is alone its cells are brightest."""
-    options = ContextOptions()
+    options = WindowOptions()
     (band,) = bands(options, 48, 20)
     assert (band.first, band.last) == (1, 20)
     assert [sorted(shares)[:: len(shares) - 1] for shares in band.shares] == [[0, 15], [12, 27], [24, 39], [32, 47]]
@@ -292,7 +293,7 @@ def test_the_picture_follows_steps_and_plans() -> None:
     plan = plain(24, 8, views=True, start_percent=0.5, previous=plain(schedule="standard_uniform").plan)
     found = bands(plan, 64, 12)
     assert [(band.first, band.last) for band in found] == [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 12)]
-    first, second = summary(plan, 64, 12).split("\n")
+    first, second = describe_plan(plan, 64, 12).split("\n")
     assert "from 0%" in first and "the whole model" in first
     assert "from 50%: 4 windows of 24 frames over the temporal attention" in second and "1.50 times" in second
 
@@ -313,7 +314,7 @@ def test_pictures_of_any_size(frames: int, steps: int) -> None:
 
 def test_a_picture_of_nothing() -> None:
     with pytest.raises(ValueError, match="at least 1 frame and 1 step; got 0 and 3"):
-        draw(ContextOptions(), 0, 3)
+        draw(WindowOptions(), 0, 3)
 
 
 def test_sampling_with_custom_samplers_of_many_evaluations(model, motion, progress) -> None:

@@ -13,11 +13,19 @@ import comfy.supported_models
 import pytest
 import torch
 from animatediff_native.demo.tiny_checkpoint import checkpoint, sdxl_checkpoint
-from animatediff_native.sampling.context_options import ContextOptions
-from animatediff_native.sampling.curve import frames_of_call
-from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.keyframes import ScheduleError
-from animatediff_native.sampling.prompt_travel import TravelOptions, _with_hooks, evened, mixed, plan, summary, travel
+from animatediff_native.sampling.frames import frames_of_call
+from animatediff_native.sampling.host.sample import with_prompt_hooks
+from animatediff_native.sampling.run.animate import animate
+from animatediff_native.sampling.timeline.keyframes import TimelineError
+from animatediff_native.sampling.timeline.prompt_travel import (
+    TravelOptions,
+    describe_travel,
+    interpolated,
+    plan,
+    same_length,
+    travel,
+)
+from animatediff_native.sampling.windows.options import WindowOptions
 from animatediff_tests.tiny import run_ksampler
 from torch import Tensor
 
@@ -106,7 +114,7 @@ def test_sdxl_samples_each_frame_with_its_own_pooled_output(sdxl, sdxl_model) ->
 
 
 @pytest.mark.parametrize("apart", [False, True])
-@pytest.mark.parametrize("options", [None, ContextOptions(16, 4), ContextOptions(16, 4, views=True)])
+@pytest.mark.parametrize("options", [None, WindowOptions(16, 4), WindowOptions(16, 4, views=True)])
 def test_frame_i_gets_prompt_i(clips, model, motion, options: Any, apart: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """In every window, and where the host runs the prompts one by one: frame i lies at its share of the way."""
     if apart:
@@ -145,8 +153,8 @@ def test_prompts_of_other_lengths(clips) -> None:
     query = torch.randn(1, 10, cat.shape[2], generator=torch.Generator().manual_seed(0))
     once, twice = (torch.nn.functional.scaled_dot_product_attention(query, keys, keys) for keys in (cat, tokens[0:1]))
     assert torch.allclose(once, twice, atol=1e-5)
-    assert {e.shape[1] for e in evened({k: torch.zeros(1, n, 2) for k, n in enumerate((77, 154, 231))}).values()} == {462}
-    assert {e.shape[1] for e in evened({k: torch.zeros(1, n, 2) for k, n in enumerate((5 * 77, 7 * 77, 11 * 77))}).values()} == {847}
+    assert {e.shape[1] for e in same_length({k: torch.zeros(1, n, 2) for k, n in enumerate((77, 154, 231))}).values()} == {462}
+    assert {e.shape[1] for e in same_length({k: torch.zeros(1, n, 2) for k, n in enumerate((5 * 77, 7 * 77, 11 * 77))}).values()} == {847}
 
 
 def test_loops_lead_back_to_the_first_prompt(clips) -> None:
@@ -165,8 +173,8 @@ def test_spherical_keeps_the_length(clips) -> None:
     between = (lengths[0] + lengths[2]) / 2
     assert (lengths[1] >= short[1] - 1e-4).all() and (lengths[1] / between - 1).abs().max() < 0.02
     a, b = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0]])
-    assert torch.allclose(mixed(a, b, 0.5, "spherical"), torch.tensor([[0.7071, 1.4142]]), atol=1e-4)
-    assert torch.allclose(mixed(a, a * 3, 0.5, "spherical"), a * 2)
+    assert torch.allclose(interpolated(a, b, 0.5, "spherical"), torch.tensor([[0.7071, 1.4142]]), atol=1e-4)
+    assert torch.allclose(interpolated(a, a * 3, 0.5, "spherical"), a * 2)
 
 
 # --- encoding --------------------------------------------------------------------------------------------------------
@@ -213,7 +221,7 @@ def test_text_around_prompts(text: str, options: TravelOptions, whole: str) -> N
 
 def test_the_node_says_which_prompt_holds_which_frames() -> None:
     text = 'best\n0..3: a cat\n8 hold: a dog\n12 hooks 2: "a bird, ' + "x" * 60 + '"'
-    assert summary(plan(text, 16, TravelOptions())).split("\n") == [
+    assert describe_travel(plan(text, 16, TravelOptions())).split("\n") == [
         "16 frames, 3 prompts",
         "with every prompt: best",
         "0-3: a cat",
@@ -274,7 +282,7 @@ def test_hooks_of_the_text_encoder_stay(clips, model) -> None:
 
     first, second = lora_hooks(model, clips["sd15"]), lora_hooks(model, clips["sd15"], 0.5)
     clip = SetClipHooks().apply_hooks(clips["sd15"], schedule_clip=False, apply_to_conds=False, hooks=first)[0]
-    hooked = _with_hooks(clip, second)
+    hooked = with_prompt_hooks(clip, second)
     assert len(hooked.patcher.forced_hooks.hooks) == 2 and len(hooked.apply_hooks_to_conds.hooks) == 1
     assert len(clip.patcher.forced_hooks.hooks) == 1 and clip.apply_hooks_to_conds is None
     embeddings = [plain(given, "a cat")[0] for given in (clips["sd15"], clip, hooked)]
@@ -282,7 +290,7 @@ def test_hooks_of_the_text_encoder_stay(clips, model) -> None:
 
 
 def test_hooks_that_are_not_connected(clips) -> None:
-    with pytest.raises(ScheduleError, match=r"Line 2, column 1: hooks 3 is not connected\. Connect LoRA hooks to the socket hooks_3"):
+    with pytest.raises(TimelineError, match=r"Line 2, column 1: hooks 3 is not connected\. Connect LoRA hooks to the socket hooks_3"):
         travel(clips["sd15"], "0: a cat\n8 hooks 3: a dog", 16)
 
 
@@ -310,6 +318,6 @@ def test_a_checkpoint_without_text_encoder() -> None:
 
 
 def test_errors_come_before_anything_is_encoded(clips, counted: list[Any]) -> None:
-    with pytest.raises(ScheduleError, match="Line 2, column 3"):
+    with pytest.raises(TimelineError, match="Line 2, column 3"):
         travel(clips["sd15"], "0: a cat\n8 slow: a dog", 16)
     assert not counted

@@ -7,8 +7,8 @@ import hashlib
 import comfy.model_management
 import pytest
 import torch
-from animatediff_native.sampling.context_options import ContextOptions
-from animatediff_native.sampling.inject import animate
+from animatediff_native.sampling.run.animate import animate
+from animatediff_native.sampling.windows.options import WindowOptions
 from animatediff_tests.tiny import run_ksampler
 
 
@@ -57,7 +57,7 @@ def test_after_a_run(model, motion, before) -> None:
 
 
 def test_after_windows(model, motion, before) -> None:
-    clip = run_ksampler(animate(model, motion, ContextOptions(16, 4)), frames=40)
+    clip = run_ksampler(animate(model, motion, WindowOptions(16, 4)), frames=40)
     assert clip.shape[0] == 40 and torch.isfinite(clip).all()
     assert torch.equal(run_ksampler(model), before[0])
     assert fingerprint(model) == before[1]

@@ -23,10 +23,10 @@ import comfy.t2i_adapter.adapter
 import pytest
 import torch
 import torch.nn.functional as F
-from animatediff_native.sampling.context_options import ContextOptions
-from animatediff_native.sampling.control_curve import with_control_curve
-from animatediff_native.sampling.curve import make_curve
-from animatediff_native.sampling.inject import animate
+from animatediff_native.sampling.controls.curve import with_control_curve
+from animatediff_native.sampling.run.animate import animate
+from animatediff_native.sampling.timeline.curve import make_curve
+from animatediff_native.sampling.windows.options import WindowOptions
 from animatediff_tests.tiny import CHANNELS, conditioning
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -84,7 +84,7 @@ def conds_per_call(request: pytest.FixtureRequest, model: Any, monkeypatch: pyte
 
 
 def windowed(model: Any, motion: Any, schedule: str = "standard_static", **options: Any) -> Any:
-    return animate(model, motion, ContextOptions(16, 4, schedule, freenoise=False, **options))
+    return animate(model, motion, WindowOptions(16, 4, schedule, freenoise=False, **options))
 
 
 def frames_in(options: dict[str, Any], frames: int) -> list[int]:

@@ -7,9 +7,11 @@ import logging
 import pytest
 import torch
 from animatediff_native.motion.config import FAMILIES
-from animatediff_native.sampling.context_options import SCHEDULES, ContextOptions
-from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.patcher import load_motion_module, with_motion_lora, with_settings
+from animatediff_native.sampling.modules.load import load_motion_module
+from animatediff_native.sampling.modules.motion_lora import with_motion_lora
+from animatediff_native.sampling.modules.settings import with_settings
+from animatediff_native.sampling.run.animate import animate
+from animatediff_native.sampling.windows.options import SCHEDULES, WindowOptions
 from animatediff_tests.tiny import lora_file, motion_file, run_ksampler, tiny_sdxl_model
 
 
@@ -19,7 +21,7 @@ def distance(a: torch.Tensor, b: torch.Tensor) -> float:
 
 def plain_with_schedule(model):
     """The MODEL with the family's betas but no motion."""
-    from animatediff_native.sampling.beta_schedule import set_beta_schedule
+    from animatediff_native.sampling.run.betas import set_beta_schedule
 
     clone = model.clone()
     set_beta_schedule(clone, FAMILIES["v2"].beta_schedule)
@@ -69,16 +71,16 @@ def test_settings_survive_a_clone_of_the_model(model, motion) -> None:
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_windows_without_motion_equal_the_plain_clip(model, schedule: str) -> None:
-    from animatediff_native.sampling.windows import set_windows
+    from animatediff_native.sampling.run.windowed import set_windows
 
     windowed = model.clone()
-    set_windows(windowed, ContextOptions(16, 4, schedule, freenoise=False))
+    set_windows(windowed, WindowOptions(16, 4, schedule, freenoise=False))
     assert distance(run_ksampler(windowed, frames=40), run_ksampler(model, frames=40)) < 3e-4
 
 
 def test_ad_params_name_the_frames_of_each_window(model, motion) -> None:
     seen = []
-    animated = animate(model, motion, ContextOptions(16, 4))
+    animated = animate(model, motion, WindowOptions(16, 4))
 
     def note(apply_model, args):
         seen.append(args["c"]["transformer_options"]["ad_params"])
@@ -101,7 +103,7 @@ def test_more_frames_than_positions(model, motion) -> None:
 
 def test_windows_longer_than_positions(model, motion) -> None:
     with pytest.raises(ValueError, match=r"at most 32 frames at once, context_length is 64"):
-        animate(model, motion, ContextOptions(64, 4))
+        animate(model, motion, WindowOptions(64, 4))
 
 
 def test_no_frames(model, motion) -> None:
@@ -113,17 +115,17 @@ def test_no_frames(model, motion) -> None:
 def test_fewer_frames_than_trained_is_a_warning_that_names_both(model, motion, frames: int, caplog) -> None:
     with caplog.at_level(logging.WARNING):
         run_ksampler(animate(model, motion), frames=frames)
-    assert f"was trained on clips of 16 frames, this one has {frames}" in caplog.text
+    assert f"was trained on clips of 16 frames, this animation has {frames}" in caplog.text
 
 
 @pytest.mark.parametrize("overlap", [16, 20])
 def test_overlap_not_less_than_length(overlap: int) -> None:
     with pytest.raises(ValueError, match=rf"got overlap {overlap} and length 16"):
-        ContextOptions(16, overlap)
+        WindowOptions(16, overlap)
 
 
 def test_a_schedule_that_leaves_frames_out_is_refused(model, motion) -> None:
-    animated = animate(model, motion, ContextOptions(4, 1, "standard_uniform", stride=4))
+    animated = animate(model, motion, WindowOptions(4, 1, "standard_uniform", stride=4))
     try:
         clip = run_ksampler(animated, frames=11)
     except ValueError as error:

@@ -13,12 +13,12 @@ import pytest
 import torch
 from animatediff_native.demo.tiny_sparse_control import sparse_control
 from animatediff_native.nodes.sparse_control import SparseCtrlApply
-from animatediff_native.sampling import sparse_network
-from animatediff_native.sampling.context_options import ContextOptions
-from animatediff_native.sampling.curve import make_curve
-from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.placement import SparseSettings, placed, timeline
-from animatediff_native.sampling.sparse_control import SparseControl, load_sparse_control
+from animatediff_native.sampling.controls import sparse_network
+from animatediff_native.sampling.controls.placement import SparseSettings, describe_placement, placed
+from animatediff_native.sampling.controls.sparse import SparseControl, load_sparse_control
+from animatediff_native.sampling.run.animate import animate
+from animatediff_native.sampling.timeline.curve import make_curve
+from animatediff_native.sampling.windows.options import WindowOptions
 from animatediff_tests.recorder import controlled
 from animatediff_tests.tiny import conditioning, run_ksampler
 from comfy_extras.nodes_context_windows import ContextWindowsManualNode
@@ -132,7 +132,7 @@ def test_places_that_do_not_fit(settings: SparseSettings, images: int, frames: i
 
 
 def test_the_timeline() -> None:
-    text = timeline({0: 0, 15: 1}, 16)
+    text = describe_placement({0: 0, 15: 1}, 16)
     assert text.splitlines() == ["16 frames: 1--------------2", "image 1 at frame 0, image 2 at frame 15"]
 
 
@@ -153,7 +153,7 @@ def test_images_keep_their_frames_in_windows(model, other_motion, controls, kind
     """Images at 0, 15 and 30 of 40 frames, windows from 0, 12 and 24."""
     animated = animate(model, other_motion)
     if whose == "ours":
-        animated = animate(model, other_motion, ContextOptions(16, 4, freenoise=False))
+        animated = animate(model, other_motion, WindowOptions(16, 4, freenoise=False))
     else:
         choices = {"context_schedule": "standard_static", "context_stride": 1, "closed_loop": False, "fuse_method": "pyramid"}
         animated = ContextWindowsManualNode.execute(animated, 16, 4, **choices, dim=0, freenoise=False).result[0]
@@ -172,7 +172,7 @@ def test_the_hosts_windows_on_a_model_without_motion(model, controls, monkeypatc
 
 
 def test_a_window_without_an_image_may_use_the_nearest(model, other_motion, controls, monkeypatch) -> None:
-    animated = animate(model, other_motion, ContextOptions(16, 4, freenoise=False))
+    animated = animate(model, other_motion, WindowOptions(16, 4, freenoise=False))
     calls = watch(controls["rgb"], monkeypatch)
     for nearest, wanted in ((False, [[0], [], []]), (True, [[0], [0], [0]])):
         calls.clear()
@@ -185,7 +185,7 @@ def test_more_frames_than_positions(model, motion, other_motion, controls, monke
     with pytest.raises(ValueError, match="at most 32 frames at once"):
         clip(model, conds, frames=40)
     calls = watch(controls["rgb"], monkeypatch)
-    views = animate(model, other_motion, ContextOptions(16, 4, freenoise=False, views=True))
+    views = animate(model, other_motion, WindowOptions(16, 4, freenoise=False, views=True))
     assert torch.isfinite(clip(views, conds, frames=40, steps=1)).all()
     assert calls == [([0, 39], 40)], "views: the whole clip, once"
 
@@ -246,13 +246,13 @@ def test_a_curve_for_its_strength(model, other_motion, controls, monkeypatch) ->
     assert torch.equal(*clips)
     calls = watch(controls["rgb"], monkeypatch)
     conds = apply(controls["rgb"], pictures(3), strength=make_curve(FADE), placement="indexes", frames="0, 15, 30")
-    windowed = clip(animate(model, other_motion, ContextOptions(16, 4)), conds, frames=40, steps=1, cfg=1.0)
+    windowed = clip(animate(model, other_motion, WindowOptions(16, 4)), conds, frames=40, steps=1, cfg=1.0)
     assert [hinted for hinted, _ in calls] == [[0, 15], [3], [6]] and torch.isfinite(windowed).all()
 
 
 def test_chains_with_other_controls(model, other_motion, controls, monkeypatch) -> None:
     """Before or after a ControlNet, the clip is the same; in windows both keep their frames."""
-    animated = animate(model, other_motion, ContextOptions(16, 4, freenoise=False))
+    animated = animate(model, other_motion, WindowOptions(16, 4, freenoise=False))
     clips = []
     for sparse_last in (True, False):
         calls = watch(controls["rgb"], monkeypatch)
@@ -288,7 +288,7 @@ def test_images_are_encoded_once(model, other_motion, controls) -> None:
     """In every step, window and cond, and for the next queue with the same inputs."""
     vae = Encoder()
     conds = apply(controls["rgb"], pictures(3), vae)
-    animated = animate(model, other_motion, ContextOptions(16, 4, freenoise=False))
+    animated = animate(model, other_motion, WindowOptions(16, 4, freenoise=False))
     for _ in range(2):
         clip(animated, conds, frames=40, steps=3)
     assert vae.calls == [3]

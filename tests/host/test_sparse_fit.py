@@ -10,7 +10,7 @@ import torch
 from animatediff_native.demo.tiny_sparse_control import sparse_control
 from animatediff_native.demo.tiny_unet import SD15, unet
 from animatediff_native.nodes.sparse_control import SparseCtrlApply
-from animatediff_native.sampling.sparse_control import SparseControl, load_sparse_control
+from animatediff_native.sampling.controls.sparse import SparseControl, load_sparse_control
 from animatediff_tests.host.test_sparse_control import Encoder, clip
 from animatediff_tests.tiny import conditioning, tiny_model
 from safetensors.torch import save_file

@@ -9,10 +9,11 @@ import comfy.lora
 import comfy.samplers
 import pytest
 import torch
-from animatediff_native.sampling.context_options import ContextOptions
-from animatediff_native.sampling.curve import make_curve
-from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.patcher import with_motion_lora, with_settings
+from animatediff_native.sampling.modules.motion_lora import with_motion_lora
+from animatediff_native.sampling.modules.settings import with_settings
+from animatediff_native.sampling.run.animate import animate
+from animatediff_native.sampling.timeline.curve import make_curve
+from animatediff_native.sampling.windows.options import WindowOptions
 from animatediff_tests.tiny import conditioning, lora_file, run_ksampler
 from comfy_extras import nodes_custom_sampler, nodes_freelunch, nodes_model_advanced, nodes_perpneg
 
@@ -134,7 +135,7 @@ def guider(name: str, model: Any) -> Any:
 @pytest.mark.parametrize("frames", [16, 40])
 @pytest.mark.parametrize("name", ["cfg", "dual_cfg", "perp_neg"])
 def test_guiders(model, motion, name: str, frames: int) -> None:
-    context = ContextOptions(16, 4, freenoise=False) if frames > 16 else None
+    context = WindowOptions(16, 4, freenoise=False) if frames > 16 else None
     sigmas = comfy.samplers.calculate_sigmas(animate(model, motion).get_model_object("model_sampling"), "normal", 2)
     latent = {"samples": torch.zeros(frames, 4, 8, 8)}
 
@@ -190,7 +191,7 @@ def test_torch_compile_with_views_that_move_and_curves(model, motion, tmp_path) 
     steps = make_curve("0: 1, 1.0: 0.2", "steps")
     given = with_motion_lora(motion, lora_file(tmp_path), make_curve("0: -1, -1: 1", times=steps))
     given = with_settings(given, influence=make_curve("0: 0.5, -1: 1", times=steps), attention_scale=steps)
-    views = ContextOptions(16, 4, "standard_uniform", freenoise=False, views=True)
+    views = WindowOptions(16, 4, "standard_uniform", freenoise=False, views=True)
     wanted = run_ksampler(animate(model, given, views), frames=24, steps=2, cfg=1.0)
     clip = run_ksampler(compiled(animate(model, given, views)), frames=24, steps=2, cfg=1.0)
     assert (clip - wanted).norm() / wanted.norm() < 1e-5

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from animatediff_native.sampling import window_controls
-from animatediff_native.sampling.context_options import FUSE_METHODS, SCHEDULES, ContextOptions
-from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.window_controls import ControlCuts
-from animatediff_native.sampling.windows import FrameWindows, repaired
+from animatediff_native.sampling.run.animate import animate
+from animatediff_native.sampling.windows import controls
+from animatediff_native.sampling.windows.controls import ControlCuts
+from animatediff_native.sampling.windows.handler import FrameWindows
+from animatediff_native.sampling.windows.indices import full_windows
+from animatediff_native.sampling.windows.options import FUSE_METHODS, SCHEDULES, WindowOptions
 from animatediff_tests.recorder import OTHER, Run, controlled, marks, prompts, record
 from animatediff_tests.tiny import run_ksampler, tiny_inpaint_model
 from hypothesis import given, settings
@@ -21,7 +22,7 @@ FRAMES = (1, 15, 16, 17, 40, 100, 257)
 
 
 def windowed(model: Any, motion: Any, schedule: str, **options: Any) -> Any:
-    return animate(model, motion, ContextOptions(16, 4, schedule, freenoise=False, **options))
+    return animate(model, motion, WindowOptions(16, 4, schedule, freenoise=False, **options))
 
 
 @pytest.fixture(scope="module")
@@ -98,25 +99,25 @@ def test_hints_are_prepared_once(
 ) -> None:
     """Scaled once per run; cut once per window, again only where windows move; nothing kept afterwards."""
     scaled, made = [], []
-    scale, make = window_controls.common_upscale, ControlCuts._make
-    monkeypatch.setattr(window_controls, "common_upscale", lambda *args: scaled.append(1) or scale(*args))
+    scale, make = controls.scaled_to, ControlCuts._make
+    monkeypatch.setattr(controls, "scaled_to", lambda *args: scaled.append(1) or scale(*args))
     monkeypatch.setattr(ControlCuts, "_make", lambda *args: made.append(args[2]) or make(*args))
     positive, (recorder,) = controlled(prompts(1), 40, size=48)
     animated = windowed(model, motion, schedule)
     handler = animated.model_options["context_handler"]
     record(animated, 40, positive, prompts(1), steps=4)
     assert (len(scaled), len(made), len(recorder.seen)) == (1, cuts, calls)
-    assert not handler._controls._cuts and not handler._controls._whole
+    assert not handler.cache.controls._cuts and not handler.cache.controls._whole
 
 
 # --- coverage --------------------------------------------------------------------------------------------------------
 
 
 @st.composite
-def window_settings(draw: Any) -> tuple[ContextOptions, int, int]:
+def window_settings(draw: Any) -> tuple[WindowOptions, int, int]:
     """Any settings that the node allows, a clip longer than a window, and a step."""
     length = draw(st.integers(1, 32))
-    options = ContextOptions(
+    options = WindowOptions(
         length,
         draw(st.integers(0, length - 1)),
         draw(st.sampled_from(SCHEDULES)),
@@ -130,7 +131,7 @@ def window_settings(draw: Any) -> tuple[ContextOptions, int, int]:
 
 @settings(max_examples=400, deadline=None)
 @given(window_settings())
-def test_every_frame_is_covered_by_full_windows(drawn: tuple[ContextOptions, int, int]) -> None:
+def test_every_frame_is_covered_by_full_windows(drawn: tuple[WindowOptions, int, int]) -> None:
     options, frames, step = drawn
     handler = FrameWindows(options)
     handler._step = step
@@ -152,12 +153,22 @@ def test_every_frame_is_covered_by_full_windows(drawn: tuple[ContextOptions, int
 @pytest.mark.parametrize("overlap", [0, 4])
 def test_every_fuse_runs(model, motion, fuse: str, overlap: int) -> None:
     """Linear blending over no overlap fails in the host; here it is the same as flat."""
-    options = ContextOptions(16, overlap, "batched", fuse, freenoise=False)
+    options = WindowOptions(16, overlap, "batched", fuse, freenoise=False)
     assert torch.isfinite(run_ksampler(animate(model, motion, options), frames=40)).all()
 
 
-def test_what_is_repaired() -> None:
-    assert repaired([[0, 1, 2], [3, 4, 5], [6]], 7, 3) == [[0, 1, 2], [3, 4, 5], [4, 5, 6]]
-    assert repaired([[0, 1, 2], [6, 7, 8]], 7, 3) == [[0, 1, 2], [4, 5, 6]]
-    assert repaired([[0, 2, 0], [0, 1, 2], [0, 1, 2]], 4, 3) == [[0, 1, 2]]
-    assert repaired([[5, 6, 0], [0, 1, 2]], 7, 3) == [[5, 6, 0], [0, 1, 2]]
+@pytest.mark.parametrize(
+    ("given_windows", "frames", "may_wrap", "wanted"),
+    [
+        ([[0, 1, 2], [3, 4, 5], [6]], 7, False, [[0, 1, 2], [3, 4, 5], [4, 5, 6]]),
+        ([[0, 1, 2], [6, 7, 8]], 7, False, [[0, 1, 2], [4, 5, 6]]),
+        ([[0, 2, 0], [0, 1, 2], [0, 1, 2]], 4, False, [[0, 1, 2]]),
+        ([[5, 6, 0], [0, 1, 2]], 7, True, [[5, 6, 0], [0, 1, 2]]),
+        ([[5, 6, 0], [0, 1, 2]], 7, False, [[0, 1, 2]]),
+        ([[0, 2, 1], [2, 1, 0], [2, 4, 3]], 5, True, []),
+    ],
+)
+def test_what_is_repaired(
+    given_windows: list[list[int]], frames: int, may_wrap: bool, wanted: list[list[int]]
+) -> None:
+    assert full_windows(given_windows, frames, 3, may_wrap) == wanted

@@ -12,8 +12,8 @@ from typing import Any
 import comfy.utils
 import pytest
 import torch
-from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.patcher import load_motion_module
+from animatediff_native.sampling.modules.load import load_motion_module
+from animatediff_native.sampling.run.animate import animate
 from animatediff_tests.tiny import CHANNELS, motion_file, run_ksampler, tiny_model
 from diffusers import MotionAdapter, UNet2DConditionModel, UNetMotionModel
 from torch import Tensor, nn

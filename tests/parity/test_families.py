@@ -14,9 +14,10 @@ import pytest
 import torch
 from animatediff_native.demo import synthetic
 from animatediff_native.motion.config import Overrides
-from animatediff_native.sampling.context_options import ContextOptions
-from animatediff_native.sampling.inject import animate
-from animatediff_native.sampling.patcher import config_of, load_motion_module
+from animatediff_native.sampling.modules.load import load_motion_module
+from animatediff_native.sampling.modules.settings import config_of
+from animatediff_native.sampling.run.animate import animate
+from animatediff_native.sampling.windows.options import WindowOptions
 from animatediff_tests.parity.test_reference import distance, hooked
 from animatediff_tests.tiny import run_ksampler, tiny_model, tiny_sdxl_model
 from torch import Tensor, nn
@@ -149,7 +150,7 @@ def test_whole_step(family: str, windowed: bool, tmp_path: Any) -> None:
     model, length = model_of(authors), authors.length
     overlap = length // 4
     windows = [range(length), range(length - overlap, 2 * length - overlap)] if windowed else [range(length)]
-    options = ContextOptions(length, overlap, fuse="flat", freenoise=False) if windowed else None
+    options = WindowOptions(length, overlap, fuse="flat", freenoise=False) if windowed else None
     calls = []
     unet = model.model.diffusion_model
     keep = unet.register_forward_hook(lambda _m, args, kw, _o: calls.append((args, kw)), with_kwargs=True)

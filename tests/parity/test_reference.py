@@ -18,8 +18,9 @@ from animatediff_native.motion.checkpoint import read_motion_module
 from animatediff_native.motion.container import ModelFile
 from animatediff_native.motion.model import MotionModel
 from animatediff_native.motion.module import Modulation, TemporalBlock
-from animatediff_native.sampling.inject import animate, host_attention
-from animatediff_native.sampling.patcher import load_motion_module
+from animatediff_native.sampling.host.attention import host_attention
+from animatediff_native.sampling.modules.load import load_motion_module
+from animatediff_native.sampling.run.animate import animate
 from animatediff_tests.tiny import motion_file, run_ksampler, tiny_model
 from torch import Tensor
 
@@ -94,7 +95,8 @@ def clip(channels: int, frames: int = 16, clips: int = 2, side: int = 7, seed: i
 
 def network(version: str) -> tuple[MotionModel, State]:
     state = synthetic.motion_module(channels=CHANNELS, mid=version == "v2", positions=32, seed=1)
-    config, own = read_motion_module(ModelFile(version, state))
+    found = read_motion_module(ModelFile(version, state))
+    config, own = found.config, found.motion
     model = MotionModel(config)
     model.load_state_dict(own, strict=True)
     return model, state

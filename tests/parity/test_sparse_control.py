@@ -10,8 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from animatediff_native.motion.container import ModelFile
-from animatediff_native.sampling import sparse_network
-from animatediff_native.sampling.sparse_network import SparseControlNet, load_sparse_network
+from animatediff_native.sampling.controls import sparse_network
+from animatediff_native.sampling.controls.sparse_network import SparseControlNet, load_sparse_network
 from animatediff_tests.formats import FORMATS, FULL, SMALL
 from animatediff_tests.parity.test_diffusers import PerFrame, adapter_key, distance
 from diffusers import SparseControlNetModel
@@ -243,5 +243,5 @@ def test_full_size_files(kind: str, spelling: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sparse_network, "open_file", lambda path: ModelFile(public.file, tensors, {}))
     config, network = load_sparse_network(public.file)
     assert (config.kind, config.motion.positions, config.text_width) == (kind, 32, 768)
-    assert network.motion.places().keys() == {1, 2, 4, 5, 7, 8, 10, 11}
+    assert network.motion.sites().keys() == {1, 2, 4, 5, 7, 8, 10, 11}
     assert sum(t.numel() for t in network.state_dict().values()) == (496_956_160 if kind == "rgb" else 498_028_064)

@@ -9,8 +9,8 @@ import pytest
 import torch
 from animatediff_native.demo import synthetic
 from animatediff_native.motion.attention import sinusoidal_positions
-from animatediff_native.motion.checkpoint import read_motion_module, summarize
-from animatediff_native.motion.config import ALL_UNET_NORMS, BetaSchedule, Overrides
+from animatediff_native.motion.checkpoint import describe_motion_module, read_motion_module
+from animatediff_native.motion.config import BetaSchedule, NormScope, Overrides
 from animatediff_native.motion.container import ModelFile, read_file
 from animatediff_native.motion.describe import describe
 from animatediff_native.motion.model import MotionModel
@@ -32,7 +32,8 @@ def test_motion_modules(tmp_path: Path, state, family: str, count: int, containe
         save_file(state, path)
     else:
         torch.save(state, path, _use_new_zipfile_serialization=container == "zip")
-    config, own = read_motion_module(read_file(path))
+    found = read_motion_module(read_file(path))
+    config, own = found.config, found.motion
     assert (config.family, config.down_channels, config.positions, len(own)) == (family, CHANNELS, 32, count)
     network = MotionModel(config, device="meta")
     network.load_state_dict(own, strict=True, assign=True)
@@ -46,7 +47,8 @@ def test_full_size_channels_are_read_from_the_tensors() -> None:
             for key, t in V2.items()
             if not key.endswith("pe")
         } | {key: torch.empty(1, 32, t.shape[2] * 10) for key, t in V2.items() if key.endswith("pe")}
-    config, own = read_motion_module(ModelFile("mm_sd_v15_v2.ckpt", shapes))
+    found = read_motion_module(ModelFile("mm_sd_v15_v2.ckpt", shapes))
+    config, own = found.config, found.motion
     assert config.down_channels == (320, 640, 1280, 1280)
     assert sum(t.numel() for key, t in own.items() if not key.endswith("pe")) == 453_209_280
 
@@ -55,7 +57,8 @@ def test_full_size_channels_are_read_from_the_tensors() -> None:
 def test_training_checkpoints(tmp_path: Path, wrapper: str) -> None:
     inner = {f"module.{key}": tensor for key, tensor in V3.items()} | {"module.conv_in.weight": torch.zeros(32, 4, 3, 3)}
     torch.save({"epoch": 3, "global_step": 7, wrapper: inner}, tmp_path / "train.ckpt")
-    config, own = read_motion_module(read_file(tmp_path / "train.ckpt"))
+    found = read_motion_module(read_file(tmp_path / "train.ckpt"))
+    config, own = found.config, found.motion
     assert config.family == "v3" and own.keys() == V3.keys()
 
 
@@ -149,7 +152,8 @@ def test_missing_surplus_and_misshapen_tensors_are_named() -> None:
 
 @pytest.mark.parametrize("prefix", ["module.", "unet.", "model.diffusion_model.", "diffusion_model.", "module.unet."])
 def test_prefixes(prefix: str) -> None:
-    config, own = read_motion_module(ModelFile("mm", {f"{prefix}{key}": tensor for key, tensor in V2.items()}))
+    found = read_motion_module(ModelFile("mm", {f"{prefix}{key}": tensor for key, tensor in V2.items()}))
+    config, own = found.config, found.motion
     assert config.family == "v2" and all(own[key] is V2[key] for key in V2)
 
 
@@ -164,7 +168,7 @@ def test_prefixes(prefix: str) -> None:
     ],
 )
 def test_names_decide_where_keys_do_not(name: str, state, family: str) -> None:
-    assert read_motion_module(ModelFile(name, state))[0].family == family
+    assert read_motion_module(ModelFile(name, state)).config.family == family
 
 
 def without_tables(state):
@@ -182,19 +186,21 @@ def without_tables(state):
     ],
 )
 def test_files_without_positions_get_those_of_their_family(name: str, state, family: str, positions: int) -> None:
-    config, own = read_motion_module(ModelFile(name, without_tables(state)))
+    found = read_motion_module(ModelFile(name, without_tables(state)))
+    config, own = found.config, found.motion
     assert (config.family, config.positions) == (family, positions)
     assert torch.equal(own[f"{BLOCK}.transformer_blocks.0.attention_blocks.1.pos_encoder.pe"], sinusoidal_positions(positions, 32))
 
 
 def test_overrides() -> None:
     file = ModelFile("mm_sd_v15_v2.ckpt", V2)
-    config, own = read_motion_module(file, Overrides(family="lightning", norm_scope="legacy", positions=48))
-    assert (config.family, config.norm_scope, config.positions) == ("lightning", ALL_UNET_NORMS, 48)
+    found = read_motion_module(file, Overrides(family="lightning", norm_scope="legacy", positions=48))
+    config, own = found.config, found.motion
+    assert (config.family, config.norm_scope, config.positions) == ("lightning", NormScope.ALL_UNET, 48)
     tables = [tensor for key, tensor in own.items() if key.endswith(".pe")]
     assert all(torch.equal(table, sinusoidal_positions(48, table.shape[2])) for table in tables) and len(tables) == 42
-    assert read_motion_module(file, Overrides(beta_schedule="checkpoint"))[0].beta_schedule is None
-    assert read_motion_module(file, Overrides(beta_schedule="scaled_linear"))[0].beta_schedule == BetaSchedule("scaled_linear")
+    assert read_motion_module(file, Overrides(beta_schedule="checkpoint")).config.beta_schedule is None
+    assert read_motion_module(file, Overrides(beta_schedule="scaled_linear")).config.beta_schedule == BetaSchedule("scaled_linear")
     with pytest.raises(ValueError, match=r"mm_sd_v15_v2\.ckpt is a motion module for SD1\.5, the family hotshot is for SDXL"):
         read_motion_module(file, Overrides(family="hotshot"))
 
@@ -202,7 +208,8 @@ def test_overrides() -> None:
 def test_positions_in_eight_bits_are_computed() -> None:
     """float8 tells 0.95 from 1.0 at best, so neighbouring frames would share a place."""
     state = {key: tensor.to(torch.float8_e4m3fn) for key, tensor in V3.items()}
-    config, own = read_motion_module(ModelFile("mm", state))
+    found = read_motion_module(ModelFile("mm", state))
+    config, own = found.config, found.motion
     table = own[f"{BLOCK}.transformer_blocks.0.attention_blocks.0.pos_encoder.pe"]
     assert config.positions == 32 and torch.equal(table, sinusoidal_positions(32, 32))
     assert own[f"{BLOCK}.proj_in.weight"] is state[f"{BLOCK}.proj_in.weight"]
@@ -224,8 +231,9 @@ def test_two_spellings_in_one_file_are_refused() -> None:
 
 def test_summary() -> None:
     file = ModelFile("animatediff_lightning_8step_comfyui.safetensors", {k: t.half() for k, t in V2.items()})
-    config, own = read_motion_module(file)
-    assert summarize(file.name, config, own).splitlines() == [
+    found = read_motion_module(file)
+    config, own = found.config, found.motion
+    assert describe_motion_module(file.name, config, own).splitlines() == [
         "AnimateDiff-Lightning, for SD1.5",
         "up to 32 frames at once, trained on 16",
         "21 temporal blocks, 5 M weights, fp16",

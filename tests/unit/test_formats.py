@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from animatediff_native.motion.checkpoint import original_keys, read_motion_module, summarize
+from animatediff_native.motion.checkpoint import describe_motion_module, original_keys, read_motion_module
 from animatediff_native.motion.config import FAMILIES
 from animatediff_native.motion.container import ModelFile, read_file
 from animatediff_native.motion.describe import describe
@@ -125,15 +125,16 @@ POSITIONS = {"v1": 24, "hotshot": 24, "lcm": 64, "i2v": 64, "long32": 64, "long6
 @pytest.mark.parametrize("name", MODULES)
 def test_full_size_module_loads_strictly(name: str) -> None:
     file = of_file(name)
-    config, state = read_motion_module(file)
+    found = read_motion_module(file)
+    config, state = found.config, found.motion
     network = MotionModel(config, device="meta")
     network.load_state_dict(state, strict=True, assign=True)
     sdxl = FAMILIES[FORMATS[name].family].base == "SDXL"
     assert config.down_channels == (FULL.sdxl if sdxl else FULL.sd15)
-    assert len(network.places()) == (15 if sdxl else 21 if config.has_mid else 20)
+    assert len(network.sites()) == (15 if sdxl else 21 if config.has_mid else 20)
     rows = {tensor.shape[1] for key, tensor in state.items() if key.endswith(".pe")}
     assert rows == {config.positions} == {32 if name == "diffusers_AnimateLCM" else POSITIONS.get(config.family, 32)}
-    assert FAMILIES[config.family].label in summarize(file.name, config, state)
+    assert FAMILIES[config.family].label in describe_motion_module(file.name, config, state)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -141,13 +142,14 @@ def test_full_size_module_loads_strictly(name: str) -> None:
 def test_small_module_loads_and_runs(name: str, tmp_path: Path) -> None:
     item = FORMATS[name]
     file = read_file(write(item, tmp_path))
-    config, state = read_motion_module(file)
+    found = read_motion_module(file)
+    config, state = found.config, found.motion
     assert config.family == item.family
     wanted = {original: tensor for key, tensor in small(item).items() for original in original_keys(key)}
     assert all(torch.equal(state[key], tensor) for key, tensor in wanted.items())
     network = MotionModel(config, device="meta")
     network.load_state_dict({key: tensor.float() for key, tensor in state.items()}, strict=True, assign=True)
-    for block in network.places().values():
+    for block in network.sites().values():
         x = torch.randn(16, block.channels, 2, 2, generator=torch.Generator().manual_seed(0))
         out = block(x, 16)
         assert torch.isfinite(out).all() and not torch.allclose(out, x)

@@ -78,7 +78,8 @@ def damaged(state: dict[str, Tensor], plan: list[tuple[int, str, str]]) -> dict[
 def check_module(file: ModelFile) -> None:
     """Our error, or a network whose every weight is the file's tensor of that name."""
     try:
-        config, state = read_motion_module(file)
+        found = read_motion_module(file)
+        config, state = found.config, found.motion
     except ValueError as error:
         assert file.name in str(error)
         return

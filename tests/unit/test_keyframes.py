@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 
 import pytest
-from animatediff_native.sampling.keyframes import (
-    EASES,
+from animatediff_native.sampling.timeline.keyframes import (
+    EASINGS,
     Keyframe,
-    Place,
-    Schedule,
-    ScheduleError,
+    Position,
+    Timeline,
+    TimelineError,
     blend,
     eased,
     laid_out,
 )
-from animatediff_native.sampling.schedule_text import NUMBERS, TEXTS, parse, write
+from animatediff_native.sampling.timeline.text import NUMBERS, TEXTS, parse, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,33 +23,33 @@ EXAMPLES = settings(max_examples=1000, deadline=None)
 
 # --- texts that are valid --------------------------------------------------------------------------------------------
 
-parts = st.integers(0, 10**6).map(lambda n: Place(n / 10**6, True)) | st.floats(0, 1).map(lambda n: Place(abs(n), True))
-places = st.integers(-999, 9999).map(Place) | parts
+parts = st.integers(0, 10**6).map(lambda n: Position(n / 10**6, True)) | st.floats(0, 1).map(lambda n: Position(abs(n), True))
+positions = st.integers(-999, 9999).map(Position) | parts
 finite = st.floats(-1e9, 1e9)
 words = st.text(st.characters(exclude_characters="`", exclude_categories=["Cs"]), max_size=40).filter(lambda t: "--neg" not in t)
 
 
 def keyframes(kind: str) -> st.SearchStrategy[Keyframe]:
-    ends = st.none() | places
+    ends = st.none() | positions
     hooks = st.integers(0, 12) if kind == TEXTS else st.just(0)
     values = words if kind == TEXTS else finite
-    ranged = st.builds(Keyframe, places, values, ends, st.booleans(), st.sampled_from(["", *EASES]), hooks)
-    return ranged.map(lambda key: key if key.end is not None else Keyframe(key.start, key.value, ease=key.ease, hooks=key.hooks))
+    ranged = st.builds(Keyframe, positions, values, ends, st.booleans(), st.sampled_from(["", *EASINGS]), hooks)
+    return ranged.map(lambda key: key if key.end is not None else Keyframe(key.start, key.value, easing=key.easing, hooks=key.hooks))
 
 
-def schedules(kind: str) -> st.SearchStrategy[Schedule]:
-    keyed = st.lists(keyframes(kind), min_size=1, max_size=8).map(lambda keys: Schedule(tuple(keys)))
-    lists = st.lists(finite, min_size=1, max_size=20).map(lambda values: Schedule(values=tuple(values)))
+def timelines(kind: str) -> st.SearchStrategy[Timeline]:
+    keyed = st.lists(keyframes(kind), min_size=1, max_size=8).map(lambda keys: Timeline(tuple(keys)))
+    lists = st.lists(finite, min_size=1, max_size=20).map(lambda values: Timeline(values=tuple(values)))
     return keyed | lists if kind == NUMBERS else keyed
 
 
 @pytest.mark.parametrize("kind", [NUMBERS, TEXTS])
 def test_valid_texts_round_trip(kind: str) -> None:
     @EXAMPLES
-    @given(schedules(kind))
-    def check(schedule: Schedule) -> None:
-        text = write(schedule)
-        assert parse(text, kind) == schedule
+    @given(timelines(kind))
+    def check(timeline: Timeline) -> None:
+        text = write(timeline)
+        assert parse(text, kind) == timeline
         assert write(parse(text, kind)) == text
 
     check()
@@ -83,16 +83,16 @@ anything = st.text() | st.lists(fragments, max_size=25).map("".join)
 
 
 @pytest.mark.parametrize("kind", [NUMBERS, TEXTS])
-def test_any_text_is_read_or_refused_with_its_place(kind: str) -> None:
+def test_any_text_is_read_or_refused_with_its_position(kind: str) -> None:
     @EXAMPLES
     @given(anything, st.none() | st.integers(1, 40))
     def check(text: str, frames: int | None) -> None:
         try:
-            schedule = parse(text, kind)
-            assert parse(write(schedule), kind) == schedule
-            if schedule.keyframes:
-                laid_out(schedule, frames)
-        except ScheduleError as error:
+            timeline = parse(text, kind)
+            assert parse(write(timeline), kind) == timeline
+            if timeline.keyframes:
+                laid_out(timeline, frames)
+        except TimelineError as error:
             lines = text.split("\n")
             assert 1 <= error.line <= len(lines) and 1 <= error.column <= len(lines[error.line - 1]) + 1
             assert str(error).startswith(f"Line {error.line}, column {error.column}: ")
@@ -106,32 +106,91 @@ def test_any_text_is_read_or_refused_with_its_place(kind: str) -> None:
         ("", NUMBERS, 1, 1, "nothing here"),
         ("0: 1\n8: x", NUMBERS, 2, 4, "needs a number"),
         ("0: 1\n8 quick: 2", NUMBERS, 2, 3, "'quick' is no word"),
-        ("0: 1, 1.5: 2", NUMBERS, 1, 7, "lies behind the end"),
+        ("0: 1, 1.5: 2", NUMBERS, 1, 7, "lies after the end"),
         ("0: 1 8: 2", NUMBERS, 1, 6, "needs a comma or a new line"),
         ("1, 2, three", NUMBERS, 1, 7, "needs a number"),
         ("0: (1.0", NUMBERS, 1, 8, "needs )"),
-        ('"0": "a",\n"8: "b"', TEXTS, 2, 1, "needs a place in front"),
+        ('"0": "a",\n"8: "b"', TEXTS, 2, 1, "needs a position before"),
         ('"0": "a', TEXTS, 1, 6, "not closed"),
         ('{"0": "a"', TEXTS, 1, 1, "brace"),
-        ("0: a\nand b\n8: c", TEXTS, 2, 1, "needs a place"),
-        ('"a cat"', TEXTS, 1, 1, "needs a place in front"),
-        ('0: "a" b', TEXTS, 1, 8, "needs a comma or a new line behind a prompt"),
+        ("0: a\nand b\n8: c", TEXTS, 2, 1, "needs a position"),
+        ('"a cat"', TEXTS, 1, 1, "needs a position before"),
+        ('0: "a" b', TEXTS, 1, 8, "needs a comma or a new line after a prompt"),
         ("0: a (b:`t/2`)", TEXTS, 1, 9, "expressions"),
         ("0: a --neg b", TEXTS, 1, 6, "Prompt Travel of their own"),
-        ("0: a cat, 8: a dog", TEXTS, 1, 11, "a second place on this line"),
-        ("0:8: a cat", TEXTS, 1, 3, "a second place on this line"),
+        ("0: a cat\n8 to 12: a dog", TEXTS, 2, 3, "a range is written with two points, such as 8..12:"),
+        ("0: a cat, 8: a dog", TEXTS, 1, 11, "a second position on this line"),
+        ("0:8: a cat", TEXTS, 1, 3, "a second position on this line"),
         ("0 Slow: 1", NUMBERS, 1, 3, "linear, ease-in, ease-out, ease-in-out, step or hold."),
         ("0: 1e10", NUMBERS, 1, 4, "of at most 1e+09"),
-        ("0...8: 1", NUMBERS, 1, 1, "needs a place and a number"),
-        ("“a cat”", TEXTS, 1, 1, "needs a place in front"),
+        ("0...8: 1", NUMBERS, 1, 1, "needs a position and a number"),
+        ("“a cat”", TEXTS, 1, 1, "needs a position before"),
         ("99999999: a", TEXTS, 1, 1, "frame numbers go up to"),
     ],
 )
-def test_errors_name_place_and_remedy(text: str, kind: str, line: int, column: int, words: str) -> None:
-    with pytest.raises(ScheduleError) as caught:
+def test_errors_name_position_and_remedy(text: str, kind: str, line: int, column: int, words: str) -> None:
+    with pytest.raises(TimelineError) as caught:
         parse(text, kind)
     assert (caught.value.line, caught.value.column) == (line, column)
     assert words in str(caught.value)
+
+
+NEARLY = [
+    ("0-4: a cat\n5-8: a dog", 1, "Write 0..4: a cat for a keyframe"),
+    ("frame 0: a cat\nframe 8: a dog", 1, "Write 0: a cat for a keyframe"),
+    ("0: a cat\nframe 8: a dog", 2, "Write 8: a dog for a keyframe"),
+    ("0 a cat\n8 a dog", 1, "Write 0: a cat for a keyframe"),
+    ("0: a cat\n8 a dog", 2, "Write 8: a dog for a keyframe"),
+    ("0: a cat\n8; a dog", 2, "Write 8: a dog for a keyframe"),
+    ("0: a cat\n8-12: a dog", 2, "Write 8..12: a dog for a keyframe"),
+    ("8; a dog", 1, "Write 8: a dog for a keyframe"),
+    ("[8] a dog\n0: a cat", 1, "Write 8: a dog for a keyframe"),
+    ("0: a cat\n-1 a dog", 2, "Write -1: a dog for a keyframe"),
+    ("0: a cat\n50% a dog", 2, "Write 50%: a dog for a keyframe"),
+    ("0: a cat\n8：a dog", 2, "Write 8: a dog for a keyframe"),
+    ("0: a cat\n8 - a dog", 2, "Write 8: a dog for a keyframe"),
+    ("0: a cat\n8..12 a dog", 2, "Write 8..12: a dog for a keyframe"),
+    ("Frame 8 a dog", 1, "Write 8: a dog for a keyframe"),
+    ("0: a cat\n8", 2, "Write 8: a prompt for a keyframe"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "words"), NEARLY)
+def test_a_line_that_is_nearly_a_keyframe_is_refused(text: str, line: int, words: str) -> None:
+    """It is not taken for text of the prompts; the message says how to write it, and that spelling is read."""
+    with pytest.raises(TimelineError) as caught:
+        parse(text, TEXTS)
+    assert (caught.value.line, caught.value.column) == (line, 1)
+    assert words in str(caught.value)
+    spelling = words.removeprefix("Write ").removesuffix(" for a keyframe")
+    assert len(parse(spelling, TEXTS).keyframes) == 1
+    assert parse(spelling, TEXTS).head == parse(spelling, TEXTS).tail == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "head", "tail"),
+    [
+        ("1girl, solo\n0: a cat", "1girl, solo", ""),
+        ("8k, masterpiece\n0: a cat\n4k wallpaper", "8k, masterpiece", "4k wallpaper"),
+        ("F1 car, 3d render\n0: a cat", "F1 car, 3d render", ""),
+        ("3/4 view\n0: a cat\n90's film", "3/4 view", "90's film"),
+        ("framed picture\n0: a cat\nat 8k", "framed picture", "at 8k"),
+        ("(8 cats:1.2)\n0: a cat", "(8 cats:1.2)", ""),
+    ],
+)
+def test_text_that_only_begins_like_a_position_is_text(text: str, head: str, tail: str) -> None:
+    timeline = parse(text, TEXTS)
+    assert (timeline.head, timeline.tail, len(timeline.keyframes)) == (head, tail, 1)
+
+
+@pytest.mark.parametrize("text", ["2 dogs in the rain", "a photo of\n2 dogs", "2 dogs\nin the rain"])
+def test_an_ordinary_prompt_may_begin_with_a_number(text: str) -> None:
+    assert [key.value for key in parse(text, TEXTS).keyframes] == [text.replace("\n", " ")]
+
+
+def test_the_front_end_shows_no_folder_of_this_file() -> None:
+    """The host shows users the module and name of an exception's type."""
+    assert f"{TimelineError.__module__}.{TimelineError.__qualname__}" == "AnimateDiff.TimelineError"
 
 
 # --- meaning ---------------------------------------------------------------------------------------------------------
@@ -143,14 +202,14 @@ def values(text: str, frames: int, **options: object) -> list[float]:
     return [round(keys[a].keyframe.value * (1 - t) + keys[b].keyframe.value * t, 6) for a, b, t in found]
 
 
-def test_what_a_prompt_schedule_holds() -> None:
-    schedule = parse("masterpiece\n0: a (cat:1.2), sun\n# a remark\n8 ease-in hooks 2: a dog\nsharp", TEXTS)
-    assert (schedule.head, schedule.tail) == ("masterpiece", "sharp")
-    assert [(key.value, key.ease, key.hooks) for key in schedule.keyframes] == [("a (cat:1.2), sun", "", 0), ("a dog", "ease-in", 2)]
+def test_what_a_timeline_of_prompts_holds() -> None:
+    timeline = parse("masterpiece\n0: a (cat:1.2), sun\n# a comment\n8 ease-in hooks 2: a dog\nsharp", TEXTS)
+    assert (timeline.head, timeline.tail) == ("masterpiece", "sharp")
+    assert [(key.value, key.easing, key.hooks) for key in timeline.keyframes] == [("a (cat:1.2), sun", "", 0), ("a dog", "ease-in", 2)]
     assert [key.value for key in parse("1girl, best quality\nin a park", TEXTS).keyframes] == ["1girl, best quality in a park"]
 
 
-def test_places() -> None:
+def test_positions() -> None:
     keys = laid_out(parse("0: 1, 25%: 2, .5: 3, 9..11: 4, 12..<14: 5, -1: 6"), 17)
     assert [(key.first, key.last) for key in keys] == [(0, 0), (4, 4), (8, 8), (9, 11), (12, 13), (16, 16)]
     assert [(key.first, key.last) for key in laid_out(parse("0..50%: 1, .75: 2, -1: 3"), None)] == [(0, 0.5), (0.75, 0.75), (1, 1)]
@@ -166,16 +225,16 @@ def test_places() -> None:
         ("0..60%: 1, 50%..1.0: 2", None, "50% of the run has two keyframes"),
         ("0..8: 1, 8: 2", 17, "frame 8 has two keyframes"),
         ("8..4: 1", 17, "4 lies before 8"),
-        ("0: 1, 8: 2", None, "Line 1, column 7: over steps, places are parts of the sampling run: write 0.5 or 50%, not 8"),
+        ("0: 1, 8: 2", None, "Line 1, column 7: over steps, positions are parts of the sampling run: write 0.5 or 50%, not 8"),
     ],
 )
-def test_places_that_cannot_be(text: str, frames: int | None, words: str) -> None:
-    with pytest.raises(ScheduleError, match=words):
+def test_positions_that_cannot_be(text: str, frames: int | None, words: str) -> None:
+    with pytest.raises(TimelineError, match=words):
         laid_out(parse(text), frames)
 
 
 @pytest.mark.parametrize(
-    ("text", "frames", "places"),
+    ("text", "frames", "positions"),
     [
         ("0: 0.0\n-1: 1.0", 1, [(0, 0, 1.0)]),
         ("0: 1, 0.5: 2, 1.0: 3", 2, [(0, 0, 2.0), (1, 1, 3.0)]),
@@ -184,8 +243,8 @@ def test_places_that_cannot_be(text: str, frames: int | None, words: str) -> Non
         ('"12:4": 1', 17, [(4, 11, 1.0)]),
     ],
 )
-def test_places_that_depend_on_the_length_may_fall_together(text: str, frames: int | None, places: list[tuple[float, ...]]) -> None:
-    assert [(key.first, key.last, key.keyframe.value) for key in laid_out(parse(text), frames)] == places
+def test_positions_that_depend_on_the_length_may_fall_together(text: str, frames: int | None, positions: list[tuple[float, ...]]) -> None:
+    assert [(key.first, key.last, key.keyframe.value) for key in laid_out(parse(text), frames)] == positions
 
 
 @pytest.mark.parametrize(
@@ -223,7 +282,7 @@ def test_between_keyframes() -> None:
     assert values("0 hold: 0, 4: 1", 6) == [0, 0, 0, 0, 1, 1]
     assert values("0..2: 0, 4: 1", 6) == [0, 0, 0, 0.5, 1, 1]
     assert values("0: 0, 8: 1", 5) == [0, 0.125, 0.25, 0.375, 0.5]  # towards a keyframe behind the end
-    assert values("4: 1, 0: 0", 5, ease="ease-in") == [0, 0.0625, 0.25, 0.5625, 1]
+    assert values("4: 1, 0: 0", 5, easing="ease-in") == [0, 0.0625, 0.25, 0.5625, 1]
     assert values("0 ease-out: 0, 4: 1", 5) == [0, 0.4375, 0.75, 0.9375, 1]
 
 
@@ -234,7 +293,7 @@ def test_loops_go_from_the_last_to_the_first() -> None:
     assert values("0..3: 0, 4..7: 1", 8, period=8) == [0, 0, 0, 0, 1, 1, 1, 1]
 
 
-@pytest.mark.parametrize("ease", EASES)
+@pytest.mark.parametrize("ease", EASINGS)
 def test_eases_go_from_0_to_1_without_turning_back(ease: str) -> None:
     steps = [eased(i / 100, ease) for i in range(100)]
     assert steps[0] == 0 and steps == sorted(steps) and all(0 <= step <= 1 for step in steps)

@@ -1,0 +1,68 @@
+"""Group norms that see all frames of a window, for the motion modules that were trained that way.
+
+AnimateDiff v1, PIA and HotshotXL were trained in UNets whose residual blocks and output norm took their statistics
+over all frames together (``GroupNorm`` on ``(B, C, F, H, W)``); without that their colours and contrasts drift. The norms
+stay the host's, with its weights, casting and offloading: two hooks on each reshape what goes in and comes out, for
+the time of one model call. Called by ``call``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+from torch import Tensor, nn
+
+from ...motion.config import NormScope
+from .layers import find_norms
+
+SCOPES = (NormScope.UNET, NormScope.ALL_UNET)
+"""Norm scopes that concern the UNet, the wider one last."""
+
+
+APART = ("mps",)
+"""Kinds of device on which conds are not evaluated together while norms see all frames: AnimateDiff-Evolved reports black
+pictures there (its issues 48 and 79). Nobody has run it apart and together on such a device for this pack."""
+
+
+def evaluates_apart(scopes: Iterable[str], device: str) -> bool:
+    """Whether conds are evaluated one by one on a kind of device, for motion modules with these norm scopes."""
+    return device in APART and widest_scope(scopes) is not None
+
+
+def widest_scope(wanted: Iterable[str]) -> NormScope | None:
+    """Which of the UNet's norms see all frames, if any motion module needs that."""
+    asked = set(wanted)
+    return next((scope for scope in reversed(SCOPES) if scope in asked), None)
+
+
+@lru_cache(maxsize=64)
+def _hooks(frames: int) -> tuple[Callable[..., tuple[Tensor]], Callable[..., Tensor]]:
+    """The two hooks for ``frames``. Always the same functions, or torch.compile would begin anew."""
+
+    def gather(_: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
+        return (args[0].unflatten(0, (-1, frames)).transpose(1, 2),)  # (B·F, C, H, W) -> (B, C, F, H, W)
+
+    def scatter(_: nn.Module, __: object, out: Tensor) -> Tensor:
+        return out.transpose(1, 2).flatten(0, 1)
+
+    return gather, scatter
+
+
+@contextmanager
+def pooled_norms(unet: nn.Module, scope: NormScope | None, frames: int) -> Iterator[None]:
+    """Within it, the norms of ``scope`` take statistics over all frames; None changes nothing.
+
+    Whatever happens inside, the UNet has no hook of ours afterwards.
+    """
+    gather, scatter = _hooks(frames)
+    handles = []
+    try:
+        for norm in find_norms(unet, scope) if scope else []:
+            handles.append(norm.register_forward_pre_hook(gather))
+            handles.append(norm.register_forward_hook(scatter))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,182 @@
+"""Numbers that change over the frames of an animation or over the sampling steps: what travels on a VALUE_CURVE socket.
+
+Whatever takes a strength takes a plain number or a ``Curve``; ``value_at`` says what it is for the frames of one model call.
+Made by ``nodes.schedule``; used by ``run``, ``controls`` and ``modules``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...motion.low_rank import resized
+from ..frames import Call
+from .keyframes import LINEAR, Stretch, Timeline, blend, laid_out
+from .text import parse
+
+FRAMES, STEPS = "frames", "steps"
+AXES = (FRAMES, STEPS)
+
+
+class CurveCache:
+    """What a curve was worked out to: ``values`` by the number of frames, ``masks`` by the size of latents.
+
+    It lives as long as its curve. A run asks for the same at every step, and a graph runs with the same curve again.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[int, list[float]] = {}
+        self.masks: dict[tuple[int, int] | None, Tensor] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A number over ``frames`` or ``steps``.
+
+    Attributes:
+        timeline: keyframes, or a list: a value per frame (its last one goes on), or equal shares of the steps.
+        easing: from keyframe to keyframe, where a keyframe does not say; one of ``keyframes.EASINGS``.
+        loop: the last keyframe goes on to the first, a list starts again.
+        mask: ``(N, H, W)``, multiplies the value per frame and region; one for all frames, or repeated.
+        times: another curve to multiply with, such as one over the other axis.
+        over_steps: the keyframes laid out on a sampling run, for a curve over steps.
+    """
+
+    timeline: Timeline
+    over: str = FRAMES
+    easing: str = LINEAR
+    loop: bool = False
+    mask: Tensor | None = None
+    times: Curve | None = None
+    over_steps: tuple[Stretch, ...] = field(default=(), init=False, repr=False)
+    cache: CurveCache = field(default_factory=CurveCache, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.over == STEPS:  # positions in frames are refused at once
+            object.__setattr__(self, "over_steps", tuple(laid_out(self.timeline, None)))
+
+    @property
+    def constant(self) -> float | None:
+        """The curve's value if it is the same for every frame, step and number of frames; otherwise None."""
+        own = set(self.timeline.values) or {float(key.value) for key in self.timeline.keyframes}
+        rest = 1.0 if self.times is None else self.times.constant
+        return own.pop() * rest if len(own) == 1 and rest is not None and self.mask is None else None
+
+    def values(self, frames: int) -> list[float]:
+        """The value of each of ``frames``, without mask and ``times``.
+
+        Raises:
+            TimelineError: positions outside the animation.
+        """
+        if frames not in self.cache.values:
+            self.cache.values[frames] = self._values(frames)
+        return self.cache.values[frames]
+
+    def _values(self, frames: int) -> list[float]:
+        if given := self.timeline.values:
+            return [given[i % len(given) if self.loop else min(i, len(given) - 1)] for i in range(frames)]
+        keys = laid_out(self.timeline, frames)
+        return [self._between(keys, i, frames) for i in range(frames)]
+
+    def numbers(self, frames: int) -> list[float]:
+        """The value of each frame; over steps, that many values from the first to the last step. Without mask and ``times``."""
+        if self.over == STEPS:
+            return [self.at_percent(i / max(frames - 1, 1)) for i in range(frames)]
+        return self.values(frames)
+
+    def at_percent(self, percent: float) -> float:
+        """The value of a curve over steps at a part of the sampling run, 0 to 1."""
+        if given := self.timeline.values:
+            return given[min(int(percent * len(given)), len(given) - 1)]
+        return self._between(self.over_steps, percent, 1.0)
+
+    def _between(self, keys: Sequence[Stretch], at: float, period: float) -> float:
+        a, b, t = blend(keys, at, self.easing, period if self.loop else None)
+        start, end = (float(keys[number].keyframe.value) for number in (a, b))
+        return start if start == end else start + (end - start) * t
+
+    def at(self, call: Call) -> float | Tensor:
+        """A number if all frames of the call have the same; else ``(F, 1, 1, 1)``, or ``(F, 1, H, W)`` with a mask."""
+        rest = 1.0 if self.times is None else self.times.at(call)
+        if self.over == STEPS:
+            own: float | Tensor = self.at_percent(call.percent())
+        else:
+            every = self.values(call.full)
+            mine = [every[i] for i in call.indices]
+            own = mine[0] if len(set(mine)) == 1 else torch.tensor(mine).view(-1, 1, 1, 1)
+        if self.mask is not None:
+            masks = self._masks(call.size)
+            own = own * masks[[i % masks.shape[0] for i in call.indices]]
+        return _product(own, rest)
+
+    def _masks(self, size: tuple[int, int] | None) -> Tensor:
+        """``(N, 1, H, W)``"""
+        if size not in self.cache.masks and self.mask is not None:
+            masks = self.mask.unsqueeze(1)
+            self.cache.masks[size] = masks if size is None else resized(masks, size)
+        return self.cache.masks[size]
+
+
+def _product(a: float | Tensor, b: float | Tensor) -> float | Tensor:
+    if isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape[-2:] != b.shape[-2:] and 1 not in (a.shape[-1], b.shape[-1]):
+        b = resized(b, a.shape[-2:])
+    return a * b
+
+
+def make_curve(
+    text: str,
+    over: str = FRAMES,
+    easing: str = LINEAR,
+    loop: bool = False,
+    mask: Tensor | None = None,
+    times: Strength | list[float] | None = None,
+) -> Curve:
+    """A curve from its text (grammar: ``text``) and what else a node takes.
+
+    Raises:
+        TimelineError: in the text, with line and column; positions that cannot be over steps.
+    """
+    mask = None if mask is None else mask.reshape(-1, *mask.shape[-2:]).float().cpu()
+    return Curve(parse(text), over, easing, loop, mask, None if times is None else as_curve(times))
+
+
+Strength = float | Curve
+"""What a setting may be: a number for everything, or a curve."""
+
+
+def as_strength(value: Any) -> Strength:
+    """A setting from a socket: a number, or a curve; a list of numbers, as other packs make, is one per frame.
+
+    A curve that is the same everywhere becomes the number it is, and costs no more.
+
+    Raises:
+        ValueError: something else.
+    """
+    if isinstance(value, Curve):
+        return value if value.constant is None else value.constant
+    try:
+        single = isinstance(value, str) or not hasattr(value, "__len__") or getattr(value, "ndim", 1) == 0
+        numbers = (float(value),) if single else tuple(float(number) for number in value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Needed a number, a list of numbers or a curve from Value Curve; got {type(value).__name__}.") from error
+    if not numbers:
+        raise ValueError("Needed one number per frame; got an empty list.")
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError(f"Needed finite numbers; got {next(n for n in numbers if not math.isfinite(n))} among {len(numbers)}.")
+    return as_strength(Curve(Timeline(values=numbers)))
+
+
+def as_curve(value: Any) -> Curve:
+    """Like ``as_strength``, but a number becomes a curve that is the same everywhere."""
+    strength = as_strength(value)
+    return strength if isinstance(strength, Curve) else Curve(Timeline(values=(strength,)))
+
+
+def value_at(strength: Strength, call: Call) -> float | Tensor:
+    """What a setting is in one model call; see ``Curve.at``."""
+    return strength.at(call) if isinstance(strength, Curve) else strength

@@ -1,0 +1,56 @@
+"""Lists of frames as text, in the grammar of timelines: ``0, 2..4, 50%, -1``.
+
+Read by ``start.pin_frames`` and ``controls.placement``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from .text import Range, read_range
+
+SPELLING = "numbers such as 0, -1, .5, 50% or 2..4, separated by commas"
+
+
+def frame_list(text: str, frames: int) -> list[int]:
+    """The frames that a text names, in its order, in an animation of ``frames``.
+
+    0 is the first frame, -1 the last, .5 and 50% lie half way, 2..4 are three frames.
+
+    Raises:
+        ValueError: something else, a frame outside the animation, or one named twice.
+    """
+    joined = re.sub(r"\s*(\.\.<?)\s*", r"\1", text)
+    chosen = [frame for part in filter(None, re.split(r"[,\s]+", joined)) for frame in _frames_of(part, text, frames)]
+    if not chosen:
+        raise ValueError("frames names no frame. Write for example 0 for the first, or 0, -1 for the first and the last.")
+    if len(set(chosen)) < len(chosen):
+        twice = Counter(chosen).most_common(1)[0][0]
+        raise ValueError(f"frames names frame {twice} twice: {text!r}.")
+    return chosen
+
+
+def _frames_of(part: str, text: str, frames: int) -> range:
+    """The frames of one part of a list."""
+    try:
+        found = read_range(part)
+    except ValueError as error:
+        raise ValueError(f"frames: {error}") from None
+    if found is None:
+        raise ValueError(f"frames needs {SPELLING}; got {part!r} in {text!r}.")
+    ends = [position.frame(frames) for position in (found.start, found.end) if position is not None]
+    for frame in ends:
+        if not 0 <= frame < frames:
+            raise ValueError(
+                f"Frame {part} is outside this animation of {frames} frames; they are 0 to {frames - 1}, or from the end -1 to "
+                f"-{frames}."
+            )
+    return _between(found, ends, part)
+
+
+def _between(found: Range, ends: list[int], part: str) -> range:
+    first, last = ends[0], ends[-1]
+    if last < first:
+        raise ValueError(f"frames: {part} ends before it begins. Write the earlier frame first.")
+    return range(first, last + (not found.end_exclusive or len(ends) == 1))

@@ -1,0 +1,201 @@
+"""Features together at their default settings, and our nodes in every order: the result must not depend on it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from itertools import permutations
+from typing import Any
+
+import pytest
+import torch
+from animatediff_native.nodes.apply import ApplyMotionModule
+from animatediff_native.nodes.context import ApplyContextWindows, ContextWindowOptions
+from animatediff_native.nodes.noise import ApplyFrameNoise, ApplyFreeInit
+from animatediff_native.nodes.schedule import ApplyCFGCurve
+from animatediff_tests.tiny import conditioning, run_ksampler
+from comfy.patcher_extension import WrappersMP
+from comfy_extras.nodes_context_windows import ContextWindowsManualNode
+from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
+from torch import Tensor
+
+import nodes as host_nodes
+
+
+def windows(**more: Any) -> Any:
+    """Context Window Options as the node gives them, at their defaults but for ``more``."""
+    choices = {"context_length": 16, "context_overlap": 4, "context_schedule": "standard_static", "fuse_method": "pyramid"}
+    return ContextWindowOptions.execute(**{**choices, **more}).result[0]
+
+
+def free_init(model: Any, **more: Any) -> Any:
+    options = {"iterations": 2, "filter": "butterworth", "spatial": 0.25, "temporal": 0.25, "order": 4, **more}
+    return ApplyFreeInit.execute(model, **options).result[0]
+
+
+def frame_noise(model: Any, kind: str = "per frame") -> Any:
+    return ApplyFrameNoise.execute(model, kind=kind, shared=0.0, length=16, overlap=4).result[0]
+
+
+def spied(model: Any) -> tuple[Any, list[Tensor], list[Tensor]]:
+    """The MODEL with a record of the noise that each sampling is given and of what it makes, both in model latents."""
+    given: list[Tensor] = []
+    made: list[Tensor] = []
+
+    def spy(executor: Any, guider: Any, sigmas: Any, extra: Any, callback: Any, noise: Tensor, *rest: Any, **kw: Any) -> Any:
+        given.append(noise.clone())
+        made.append(executor(guider, sigmas, extra, callback, noise, *rest, **kw).clone())
+        return made[-1]
+
+    model = model.clone()
+    model.add_wrapper_with_key(WrappersMP.SAMPLER_SAMPLE, "zz_innermost", spy)
+    return model, given, made
+
+
+def low_frequencies(x: Tensor) -> Tensor:
+    """The lowest eighth of the frequencies of ``(F, C, H, W)`` on each axis, by a filter that is not the one under test."""
+    spectrum = torch.fft.fftn(x.double(), dim=(0, 2, 3))
+    keep = torch.ones(())
+    for axis in (0, 2, 3):
+        frequency = torch.fft.fftfreq(x.shape[axis]).abs() <= 1 / 16
+        keep = keep * frequency.view([-1 if a == axis else 1 for a in range(4)])
+    return torch.fft.ifftn(spectrum * keep, dim=(0, 2, 3)).real
+
+
+def correlation(a: Tensor, b: Tensor) -> float:
+    a, b = a.flatten() - a.mean(), b.flatten() - b.mean()
+    return float((a @ b) / (a.norm() * b.norm()))
+
+
+def diffused(model: Any, clean: Tensor, noise: Tensor) -> Tensor:
+    """The last result as the next iteration starts from it, before its fast part is replaced."""
+    sigma = float(model.get_model_object("model_sampling").sigma_max)
+    return (clean + sigma * noise) / (1 + sigma**2) ** 0.5
+
+
+def windowed_by_us(model: Any, motion: Any) -> Any:
+    return ApplyMotionModule.execute(model, motion, windows()).result[0]
+
+
+def windowed_by_the_host(model: Any, motion: Any) -> Any:
+    animated = ApplyMotionModule.execute(model, motion).result[0]
+    return ContextWindowsManualNode.execute(animated, 16, 4, "standard_static", 1, False, "pyramid", 0, True).result[0]
+
+
+def windowed_without_motion(model: Any, _: Any) -> Any:
+    return ApplyContextWindows.execute(model, windows()).result[0]
+
+
+def the_hosts_without_motion(model: Any, _: Any) -> Any:
+    return ContextWindowsManualNode.execute(model, 16, 4, "standard_static", 1, False, "pyramid", 0, True).result[0]
+
+
+WAYS = [windowed_by_us, windowed_by_the_host, windowed_without_motion, the_hosts_without_motion]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_freeinit_keeps_slow_motion_in_every_window(model, motion, way: Callable[[Any, Any], Any]) -> None:
+    """With FreeNoise on, as it is by default: what FreeInit keeps is not shuffled again.
+
+    While the host shuffled each iteration, frames beyond the first window had the low frequencies of other frames.
+    """
+    spy, given, made = spied(free_init(way(model, motion)))
+    run_ksampler(spy, frames=32, steps=2, size=16)
+    assert len(given) == 2
+    kept, wanted = low_frequencies(given[1]), low_frequencies(diffused(spy, made[0], given[0]))
+    assert correlation(kept[:16], wanted[:16]) > 0.9
+    assert correlation(kept[16:], wanted[16:]) > 0.9
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_freenoise_still_shuffles_what_is_fresh(model, motion, way: Callable[[Any, Any], Any]) -> None:
+    spy, given, _ = spied(way(model, motion))
+    run_ksampler(spy, frames=32, steps=1)
+    first = {frame.sum().item() for frame in given[0][:16]}
+    assert {frame.sum().item() for frame in given[0][16:]} <= first
+
+
+def test_noise_that_the_user_chose_per_frame_is_not_shuffled(model, motion) -> None:
+    """Apply Frame Noise beside windows at their defaults: a longer animation begins like a shorter one."""
+    long, given, _ = spied(frame_noise(windowed_by_us(model, motion)))
+    run_ksampler(long, frames=32, steps=1)
+    short, wanted, _ = spied(frame_noise(model))
+    run_ksampler(short, frames=24, steps=1)
+    assert torch.equal(given[0][:24], wanted[0])
+    assert len({frame.sum().item() for frame in given[0]}) == 32
+
+
+# --- the order of nodes ----------------------------------------------------------------------------------------------
+
+
+def _steps(motion: Any) -> dict[str, Callable[[Any], Any]]:
+    return {
+        "motion": lambda model: ApplyMotionModule.execute(model, motion).result[0],
+        "freeinit": free_init,
+        "noise": frame_noise,
+        "windows": lambda model: ApplyContextWindows.execute(model, windows(context_length=12)).result[0],
+    }
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["alone", "a schedule behind"])
+@pytest.mark.parametrize("names", [("motion", "freeinit"), ("motion", "freeinit", "noise", "windows")], ids="+".join)
+def test_the_order_of_our_nodes_changes_nothing(model, motion, names: tuple[str, ...], behind: bool) -> None:
+    """Bit for bit, also with a ModelSampling node behind all of them, which the motion module's schedule replaces."""
+    made, orders = [], list(permutations(names))
+    for order in orders if len(names) < 3 else (orders[0], orders[9], orders[-1]):
+        changed = model
+        for name in order:
+            changed = _steps(motion)[name](changed)
+        changed = ModelSamplingDiscrete().patch(changed, "eps", False)[0] if behind else changed
+        made.append(run_ksampler(changed, frames=16, steps=1))
+    assert all(torch.equal(made[0], other) for other in made[1:])
+
+
+@pytest.mark.parametrize("freeinit_first", [False, True])
+def test_warnings_come_once_per_run(model, motion, freeinit_first: bool, caplog: pytest.LogCaptureFixture) -> None:
+    steps = _steps(motion)
+    changed = model
+    for name in ("freeinit", "motion") if freeinit_first else ("motion", "freeinit"):
+        changed = steps[name](changed)
+    with caplog.at_level(logging.WARNING):
+        run_ksampler(changed, frames=8, steps=1)
+    assert caplog.text.count("was trained on clips of 16 frames") == 1
+
+
+def test_one_wrapper_goes_around_a_run(model, motion) -> None:
+    changed = model
+    for step in _steps(motion).values():
+        changed = step(changed)
+    wrappers = changed.wrappers[WrappersMP.OUTER_SAMPLE]
+    assert [len(found) for found in wrappers.values()] == [1]
+
+
+# --- FreeInit's noise level ------------------------------------------------------------------------------------------
+
+
+def sampled(model: Any, latent: Tensor, scheduler: str, denoise: float) -> None:
+    prompts = (conditioning(1), conditioning(2))
+    host_nodes.common_ksampler(model, 1, 4, 3.0, "euler", scheduler, *prompts, {"samples": latent}, denoise=denoise)
+
+
+@pytest.mark.parametrize("scheduler", ["normal", "ddim_uniform"])
+def test_a_run_from_nothing_is_diffused_to_the_last_training_step(model, motion, scheduler: str) -> None:
+    """As the authors do (t = 999), whatever step the schedule begins at: ddim_uniform begins at 751 with 4 steps."""
+    spy, given, made = spied(free_init(ApplyMotionModule.execute(model, motion).result[0], spatial=1.0, temporal=1.0, filter="ideal"))
+    sampled(spy, torch.zeros(16, 4, 8, 8), scheduler, 1.0)
+    kept, wanted = low_frequencies(given[1]), low_frequencies(diffused(spy, made[0], given[0]))
+    assert (kept - wanted).norm() / wanted.norm() < 1e-5
+
+
+def test_a_run_from_a_latent_is_diffused_to_its_first_sigma(model, motion) -> None:
+    """The host adds the latent to the scaled noise: together they are the last result and its noise."""
+    animated = ApplyMotionModule.execute(model, motion).result[0]
+    spy, given, made = spied(free_init(animated, spatial=1.0, temporal=1.0, filter="ideal"))
+    latent = torch.randn(16, 4, 8, 8, generator=torch.Generator().manual_seed(3))
+    seen: list[Tensor] = []
+    spy.set_model_unet_function_wrapper(lambda apply, args: seen.append(args["input"][:16]) or apply(args["input"], args["timestep"], **args["c"]))
+    sampled(spy, latent, "normal", 0.5)
+    first, again = seen[0], seen[len(seen) // 2]
+    sigma = float(((first - animated.model.process_latent_in(latent)) / given[0]).median())
+    kept, wanted = low_frequencies(again), low_frequencies(made[0] + sigma * given[0])
+    assert (kept - wanted).norm() / wanted.norm() < 1e-4
