@@ -1,4 +1,4 @@
-"""Just enough of RFC 6455 to listen to ComfyUI's progress messages: connect, read text messages, answer pings."""
+"""Just enough of RFC 6455 to listen to ComfyUI's progress messages: connect, read messages, answer pings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 
 
 class WebSocket:
-    """A client connection that reads text messages. A context manager."""
+    """A client connection that reads messages. A context manager."""
 
     def __init__(self, host: str, port: int, path: str, timeout: float = 30.0) -> None:
         self._socket = socket.create_connection((host, port), timeout=timeout)
@@ -31,6 +31,15 @@ class WebSocket:
     def read_text(self, timeout: float) -> str | None:
         """The next text message; None when `timeout` seconds have passed without one.
 
+        ComfyUI's binary messages are pictures and texts on nodes; an empty text stands for "nothing to read".
+        Raises ConnectionError when the server has closed the connection.
+        """
+        message = self.read(timeout)
+        return "" if isinstance(message, bytes) else message
+
+    def read(self, timeout: float) -> str | bytes | None:
+        """The next message, text or binary; None when `timeout` seconds have passed without one.
+
         Raises ConnectionError when the server has closed the connection.
         """
         if not self._buffer:
@@ -40,7 +49,7 @@ class WebSocket:
             except TimeoutError:
                 return None
         self._socket.settimeout(30.0)  # a message that has begun comes to its end, or the connection is dead
-        message = b""
+        message, begun = b"", TEXT
         while True:
             final, kind, payload = self._read_frame()
             if kind == CLOSE:
@@ -48,10 +57,10 @@ class WebSocket:
             if kind == PING:
                 self._send_frame(PONG, payload)
                 continue
+            begun = kind or begun  # the frames that go on with a message have no kind of their own
             message += payload
             if final:
-                # ComfyUI's binary messages are preview pictures; an empty text stands for "nothing to read".
-                return message.decode("utf-8") if kind == TEXT else ""
+                return message.decode("utf-8") if begun == TEXT else message
 
     def _shake_hands(self, host: str, port: int, path: str) -> None:
         key = base64.b64encode(os.urandom(16)).decode()

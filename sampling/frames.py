@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -23,6 +23,14 @@ FOREIGN = "ad_params"
 """Where IP-Adapter Plus, Advanced-ControlNet and AnimateDiff-Evolved publish and look for the frames of a window."""
 BISECTIONS = 24
 """Halvings in search of a percentage: finer than the six digits it is rounded to."""
+
+
+class NoiseSchedule(Protocol):
+    """A noise schedule of the host, as far as time is concerned."""
+
+    def percent_to_sigma(self, percent: float) -> float:
+        """The sigma at a part of the sampling run, 0 to 1."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ def whole(frames: int, iteration: tuple[int, int] = (0, 1)) -> Call:
     return Call(range(frames), frames, iteration=iteration)
 
 
-def call_of(options: dict[str, Any], x: Tensor, conds: int, model_sampling: Any, sigma: Tensor) -> Call:
+def call_of(options: dict[str, Any], x: Tensor, conds: int, model_sampling: NoiseSchedule, sigma: Tensor) -> Call:
     """The record of a model call.
 
     Args:
@@ -77,7 +85,7 @@ def call_of(options: dict[str, Any], x: Tensor, conds: int, model_sampling: Any,
 
 
 def resolved(
-    options: dict[str, Any], frames: int, size: tuple[int, int], model_sampling: Any, sigma: Tensor
+    options: dict[str, Any], frames: int, size: tuple[int, int], model_sampling: NoiseSchedule, sigma: Tensor
 ) -> Call:
     """The record of a call of ``frames`` from whatever was published before: by this pack, by others, or by the host."""
     known: Call | None = options.get(CALL)
@@ -116,7 +124,7 @@ def _step_at(sigmas: Tensor | None, level: float) -> int | None:
     return found[0] if found else None
 
 
-def percent_of(model_sampling: Any, sigma: float) -> float:
+def percent_of(model_sampling: NoiseSchedule, sigma: float) -> float:
     """How far a sampling run is at ``sigma``: the inverse of the host's ``percent_to_sigma``, for any noise schedule."""
     low, high = 0.0, 1.0
     for _ in range(BISECTIONS):

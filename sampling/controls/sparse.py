@@ -17,7 +17,7 @@ from ...motion.sparse_control import RGB, SCRIBBLE, SparseConfig
 from ..frames import call_of
 from ..host.controls import SD15, Conditioning, Conds, ControlNet, Residuals, apply_control
 from ..host.memory import ModelPatcher, kept_loaded
-from ..host.sample import scaled_to
+from ..host.sample import VAE, pixels_per_latent, scaled_to
 from ..host.wrappers import HostOptions
 from ..timeline.curve import Curve, Strength, as_strength
 from .chain import acts_at, controls_of
@@ -34,7 +34,7 @@ class SparseControl(ControlNet):
 
     handles_context_windows = True
 
-    def __init__(self, model: ModelPatcher | None, config: SparseConfig, name: str, device: Any, dtype: Any) -> None:
+    def __init__(self, model: ModelPatcher | None, config: SparseConfig, name: str, device: torch.device | None, dtype: torch.dtype | None) -> None:
         rgb = config.kind == RGB
         super().__init__(
             compression_ratio=1 if rgb else 8,
@@ -83,7 +83,8 @@ class SparseControl(ControlNet):
         self, x_noisy: Tensor, t: Tensor, cond: Any, batched_number: int, transformer_options: HostOptions
     ) -> Residuals | None:
         """Called by the host at every model call; puts the images where the frames of this call want them."""
-        call = call_of(transformer_options, x_noisy, batched_number, self.model_sampling_current, t)
+        schedule: Any = self.model_sampling_current
+        call = call_of(transformer_options, x_noisy, batched_number, schedule, t)
         self._check_length(call.frames if call.views is None else call.views.windows.shape[1])
         if acts_at(self, t):
             images: Any = self.cond_hint_original
@@ -108,7 +109,7 @@ class SparseControl(ControlNet):
         if images is None or known != size:
             given: Any = self.cond_hint_original
             vae: Any = self.vae
-            ratio = vae.spacial_compression_encode() if self.config.kind == RGB else 8
+            ratio = pixels_per_latent(vae) if self.config.kind == RGB else 8
             images = scaled_to(given[:, :3], [side * ratio for side in size], "lanczos").clamp(0, 1)
             if self.config.kind == RGB:
                 with kept_loaded():
@@ -148,7 +149,7 @@ class SparseControl(ControlNet):
                 weights[position] *= unhinted
         return weights.repeat(conds, 1, 1, 1)
 
-    def control_merge(self, control: Residuals, control_prev: Residuals | None, output_dtype: Any) -> Residuals:
+    def control_merge(self, control: Residuals, control_prev: Residuals | None, output_dtype: torch.dtype | None) -> Residuals:
         """Called by the host with what the network gives, before it is scaled and added to other controls'."""
         weights = self._weights
         if weights is not None:
@@ -179,7 +180,7 @@ def apply_sparse_control(
     negative: Conditioning,
     control: Any,
     images: Tensor,
-    vae: Any,
+    vae: VAE | None,
     settings: SparseSettings,
     strength: Strength,
     percents: tuple[float, float],

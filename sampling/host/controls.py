@@ -11,6 +11,7 @@ from comfy.controlnet import ControlBase, ControlIsolation, ControlNet, T2IAdapt
 from comfy.latent_formats import SD15
 from comfy.ldm.modules.diffusionmodules.openaimodel import TimestepEmbedSequential
 from comfy.ldm.modules.diffusionmodules.util import timestep_embedding
+from comfy.sd import VAE
 
 import nodes as host_nodes
 
@@ -43,7 +44,7 @@ def apply_control(
     images: torch.Tensor,
     strength: float,
     percents: tuple[float, float],
-    vae: Any,
+    vae: VAE | None,
 ) -> tuple[Conditioning, Conditioning]:
     """What the host's Apply ControlNet node does."""
     node = host_nodes.ControlNetApplyAdvanced()

@@ -8,16 +8,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-import comfy.hooks
 import comfy.model_management
 import comfy.samplers
 import comfy.utils
 import latent_preview
+from comfy.hooks import HookGroup
 from comfy.k_diffusion.sampling import BrownianTreeNoiseSampler
 from comfy.model_patcher import ModelPatcher
 from comfy.model_sampling import EPS, ModelSamplingDiscrete
 from comfy.sampler_helpers import prepare_mask
-from comfy.samplers import KSAMPLER, CFGGuider
+from comfy.samplers import KSAMPLER, CFGGuider, Sampler
+from comfy.sd import CLIP, VAE
 from comfy.utils import ProgressBar, repeat_to_batch_size
 from comfy_execution.utils import get_executing_context
 from comfy_extras.nodes_hooks import SetClipHooks
@@ -29,14 +30,18 @@ import nodes as host_nodes
 from .controls import Conditioning
 
 __all__ = [
+    "CLIP",
     "EPS",
     "KSAMPLER",
     "LCM",
+    "VAE",
     "BrownianTreeNoiseSampler",
     "CFGGuider",
+    "HookGroup",
     "ModelSamplingDiscrete",
     "ModelSamplingDiscreteDistilled",
     "ProgressBar",
+    "Sampler",
     "prepare_mask",
     "repeat_to_batch_size",
 ]
@@ -117,13 +122,19 @@ def guided_with(guider: CFGGuider, cfg: float) -> Iterator[None]:
 # --- prompts and pictures --------------------------------------------------------------------------------------------
 
 
-def with_prompt_hooks(encoder: Any, hooks: Any) -> Any:
+def with_prompt_hooks(encoder: CLIP, hooks: HookGroup) -> CLIP:
     """A CLIP whose prompts carry LoRA hooks, besides those it has for the text encoder and for the image model."""
-    combine = comfy.hooks.HookGroup.combine_all_hooks
+    combine: Any = HookGroup.combine_all_hooks  # takes None for no hooks, whatever its annotation says
     both = combine([encoder.patcher.forced_hooks, hooks])
     hooked = SetClipHooks().apply_hooks(encoder, schedule_clip=encoder.use_clip_schedule, apply_to_conds=False, hooks=both)[0]
     hooked.apply_hooks_to_conds = combine([encoder.apply_hooks_to_conds, hooks])
     return hooked
+
+
+def pixels_per_latent(vae: VAE) -> int:
+    """How many pixels of an image's side become one of its latent."""
+    ratio: Any = vae.spacial_compression_encode()
+    return ratio
 
 
 def scaled_to(images: Tensor, size: Sequence[int], method: str) -> Tensor:

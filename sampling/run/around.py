@@ -20,7 +20,7 @@ from torch import Tensor
 from ..controls.sparse import check_controls
 from ..frames import CALL, resolved, whole
 from ..host.memory import ModelPatcher
-from ..host.sample import CFGGuider, StepCallback, sampling_with, schedule_of, warn
+from ..host.sample import CFGGuider, Sampler, StepCallback, sampling_with, schedule_of, warn
 from ..host.windows import IndexListContextHandler, free_noise
 from ..host.wrappers import MOTION, NOISE, RUN, BaseModel, Executor, HostOptions, WrappersMP, put_wrapper
 from ..modules.settings import config_of, family_of, settings_of
@@ -127,7 +127,7 @@ def around_run(
     executor: Executor,
     noise: Tensor,
     latent_image: Tensor,
-    sampler: Any,
+    sampler: Sampler,
     sigmas: Tensor,
     denoise_mask: Tensor | None = None,
     callback: StepCallback | None = None,
@@ -211,7 +211,7 @@ class _Run:
         free = self.free_noise
         return fresh if free is None else free_noise(fresh, free.length, free.overlap, seed)
 
-    def with_step_noise(self, sampler: Any) -> Any:
+    def with_step_noise(self, sampler: Sampler) -> Sampler:
         """The sampler, with noise of frames for each step if the user asked for it."""
         if self.frame_noise is None:
             return sampler
@@ -249,8 +249,8 @@ class _Run:
 
 
 def around_evaluation(
-    executor: Executor, model: BaseModel, conds: Any, x_in: Tensor, timestep: Tensor, model_options: HostOptions
-) -> Any:
+    executor: Executor, model: BaseModel, conds: list[Any], x_in: Tensor, timestep: Tensor, model_options: HostOptions
+) -> list[Tensor]:
     """Around the evaluation of all conds for one animation or window: here, and only here, the batch is the frames."""
     options = model_options.get("transformer_options", {})
     size = (x_in.shape[-2], x_in.shape[-1])

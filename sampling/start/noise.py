@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..host.sample import KSAMPLER, BrownianTreeNoiseSampler, Latent
+from ..host.sample import KSAMPLER, BrownianTreeNoiseSampler, Latent, Sampler
 from ..host.windows import free_noise
 from .free_init import FreeInit
 
@@ -51,7 +51,7 @@ class NoiseOptions:
 class NoiseSource(Protocol):
     """The noise that a sampler adds between two sigmas: ``(F, C, H, W)``."""
 
-    def __call__(self, sigma: Any, sigma_next: Any) -> Tensor: ...
+    def __call__(self, sigma: Tensor | None, sigma_next: Tensor | None) -> Tensor: ...
 
 
 def frame_seeds(seed: int, frames: int, options: FrameNoise) -> list[int]:
@@ -68,7 +68,7 @@ class StepNoise:
         self.seeds = seeds
         self.generators = {seed: torch.Generator().manual_seed(seed) for seed in seeds}
 
-    def __call__(self, sigma: Any = None, sigma_next: Any = None) -> Tensor:
+    def __call__(self, sigma: Tensor | None = None, sigma_next: Tensor | None = None) -> Tensor:
         """``(F, C, H, W)``, on the device and in the dtype of the tensor given at the start."""
         drawn = {seed: torch.randn(self.like.shape[1:], generator=g) for seed, g in self.generators.items()}
         return torch.stack([drawn[seed] for seed in self.seeds]).to(self.like)
@@ -117,7 +117,7 @@ def _step_noise(like: Tensor, sigmas: Tensor, seed: int, options: FrameNoise, br
     return lambda sigma, sigma_next: with_common(own(sigma, sigma_next), shared(sigma, sigma_next), options.shared)
 
 
-def with_step_noise(sampler: Any, like: Tensor, sigmas: Tensor, seed: int, options: FrameNoise) -> Any:
+def with_step_noise(sampler: Sampler, like: Tensor, sigmas: Tensor, seed: int, options: FrameNoise) -> Sampler:
     """The sampler with noise of frames in place of its default, if it adds any; other samplers are returned unchanged."""
     if not isinstance(sampler, KSAMPLER):
         return sampler

@@ -6,22 +6,19 @@ Works through the host's noise mask, one per frame, so with every sampler and in
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from ..host.sample import Latent, prepare_mask, scaled_to
+from ..host.sample import VAE, Latent, pixels_per_latent, prepare_mask, scaled_to
 from ..timeline.frame_list import frame_list
 
 KEEP, NEAREST, BLEND = "keep", "nearest", "blend"
 FILLS = (BLEND, NEAREST, KEEP)
 
 
-def _encoded(images: Tensor, vae: Any, like: Tensor) -> Tensor:
+def _encoded(images: Tensor, vae: VAE, like: Tensor) -> Tensor:
     """Images ``(N, H, W, C)`` -> latents ``(N, 4, h, w)`` of the size of ``like``; what sticks out at the sides is cut off."""
-    ratio = vae.spacial_compression_encode()
-    size = [side * ratio for side in like.shape[-2:]]
+    size = [side * pixels_per_latent(vae) for side in like.shape[-2:]]
     pixels = scaled_to(images[..., :3].movedim(-1, 1), size, "bicubic").movedim(1, -1)
     return vae.encode(pixels.clamp(0, 1))
 
@@ -41,7 +38,7 @@ def _filled(samples: Tensor, pinned: list[int], fill: str) -> Tensor:
     return filled
 
 
-def pin_frames(latent: Latent, images: Tensor, vae: Any, frames: str, strength: float, fill: str) -> Latent:
+def pin_frames(latent: Latent, images: Tensor, vae: VAE, frames: str, strength: float, fill: str) -> Latent:
     """LATENT of an animation -> one whose ``frames`` are the images. What was pinned before stays pinned.
 
     Args:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..host.controls import Conditioning
-from ..host.sample import ProgressBar, stop_if_interrupted, with_prompt_hooks
+from ..host.sample import CLIP, HookGroup, ProgressBar, stop_if_interrupted, with_prompt_hooks
 from .keyframes import LINEAR, Blend, Keyframe, Stretch, Timeline, TimelineError, blend, laid_out
 from .text import TEXTS, parse
 
@@ -85,7 +85,7 @@ Encoded = list[Any]
 """What the host makes of a prompt: ``[embedding, options]``, several where the text encoder changes over the steps."""
 
 
-def _encode(clip: Any, hooks: Mapping[int, Any], plan_: Travel) -> dict[int, Encoded]:
+def _encode(clip: CLIP, hooks: Mapping[int, HookGroup], plan_: Travel) -> dict[int, Encoded]:
     """What each used keyframe's prompt encodes to; each distinct prompt is encoded once."""
     known: dict[tuple[str, int], Encoded] = {}
     clips = {0: clip}
@@ -148,7 +148,7 @@ def _share(numbers: set[int], plan_: Travel) -> Tensor:
 
 
 def travel(
-    clip: Any, text: str, frames: int, options: TravelOptions = TravelOptions(), hooks: Mapping[int, Any] | None = None
+    clip: CLIP | None, text: str, frames: int, options: TravelOptions = TravelOptions(), hooks: Mapping[int, HookGroup] | None = None
 ) -> tuple[Conditioning, str]:
     """Prompts -> CONDITIONING for an animation of ``frames``, and which prompt applies to which frames, in words.
 

@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...motion.views import Views
+from ..host.windows import IndexListContextWindow
 from .controls import ControlCuts, Indices
 
+Windows = list[IndexListContextWindow]
+"""Windows as the host wants them."""
 Records = list[dict[str, Any]]
 """The records of one conditioning of a run, such as the positive one."""
 
@@ -24,12 +27,12 @@ class RunCache:
 
     def __init__(self) -> None:
         self.controls = ControlCuts()
-        self._windows: tuple[Any, list[Any]] = (None, [])
-        self._views: tuple[Any, Views | None] = (None, None)
+        self._windows: tuple[tuple[int, int | None] | None, Windows] = (None, [])
+        self._views: tuple[Windows | None, Views | None] = (None, None)
         self._weights: dict[tuple[int, Indices], list[float]] = {}
         self._resized: dict[tuple[int, Indices], tuple[list[Any], Records]] = {}
 
-    def windows(self, key: tuple[int, int | None], make: Callable[[], list[Any]]) -> list[Any]:
+    def windows(self, key: tuple[int, int | None], make: Callable[[], Windows]) -> Windows:
         """The host's window objects for (frames, step); the same objects as long as the key is the same."""
         if self._windows[0] != key:
             made = make()
@@ -37,7 +40,7 @@ class RunCache:
             self._windows = (key, made)
         return self._windows[1]
 
-    def views(self, windows: list[Any], make: Callable[[], Views]) -> Views:
+    def views(self, windows: Windows, make: Callable[[], Views]) -> Views:
         """Views made from window objects, as long as they are the same objects."""
         made_for, views = self._views
         if views is None or made_for is not windows:

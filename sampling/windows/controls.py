@@ -54,7 +54,7 @@ def _frames_of(batch: Tensor | None, indices: Indices) -> Tensor | None:
     return batch[[index % batch.shape[0] for index in indices]]
 
 
-def _scaled_once(control: Any, x: Tensor) -> Any:
+def _scaled_once(control: ControlBase, x: Tensor) -> ControlBase:
     """A copy whose hints have the size the host would give them; scaling to the same size again changes nothing."""
     whole = copy.copy(control)
     hint, size = control.cond_hint_original, tuple(side * control.compression_ratio for side in x.shape[-2:])
@@ -149,8 +149,8 @@ class ControlCuts:
     """
 
     def __init__(self) -> None:
-        self._whole: dict[tuple[int, Size], tuple[Any, Any]] = {}  # the control is kept so that its id stays taken
-        self._cuts: dict[tuple[Indices, int, Size], Any] = {}
+        self._whole: dict[tuple[int, Size], tuple[ControlBase | WholeAdapter, ControlBase]] = {}  # the control is kept so that its id stays taken
+        self._cuts: dict[tuple[Indices, int, Size], ControlBase] = {}
 
     def keep_only(self, windows: Iterable[Indices]) -> None:
         """Drop what belongs to windows that are not used any more, as with schedules that move per step."""
@@ -196,7 +196,7 @@ class ControlCuts:
             cut.previous_controlnet = self.cut(control.previous_controlnet, indices, x)
         return cut
 
-    def _prepared(self, control: Any, x: Tensor) -> Any:
+    def _prepared(self, control: ControlBase, x: Tensor) -> ControlBase | WholeAdapter:
         """What is the same for all windows."""
         key = (id(control), tuple(x.shape[-2:]))
         if key not in self._whole:

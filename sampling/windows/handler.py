@@ -31,8 +31,8 @@ from ..host.windows import (
     get_matching_fuse_method,
     windows_of,
 )
-from ..host.wrappers import WINDOWS, BaseModel, HostOptions, add_callback_with_key
-from .cache import RunCache
+from ..host.wrappers import WINDOWS, BaseModel, HostOptions, Wrapper, add_callback_with_key
+from .cache import Records, RunCache
 from .indices import covering, full_windows
 from .options import WindowOptions
 
@@ -65,7 +65,7 @@ class FrameWindows(IndexListContextHandler):
     # --- which windows ---
 
     def should_use_context(
-        self, model: Any, conds: Any, x_in: torch.Tensor, timestep: Any, model_options: Any
+        self, model: BaseModel, conds: list[Any], x_in: torch.Tensor, timestep: torch.Tensor, model_options: HostOptions
     ) -> bool:
         """Whether there are more frames than in a window, or as many in a loop. The host's version logs at every step."""
         return self.is_needed(x_in.shape[0])
@@ -100,7 +100,7 @@ class FrameWindows(IndexListContextHandler):
         return self.cache.weights(full_length, idxs, lambda: self._weigh(length, full_length=full_length, idxs=idxs, **kw))
 
     def get_context_windows(
-        self, model: Any, x_in: torch.Tensor, model_options: Any
+        self, model: BaseModel | None, x_in: torch.Tensor, model_options: HostOptions | None
     ) -> list[IndexListContextWindow]:
         """Windows as the host wants them; the same objects as long as they are the same windows."""
         frames, overlap = x_in.shape[0], self.context_overlap
@@ -133,13 +133,13 @@ class FrameWindows(IndexListContextHandler):
 
     def execute(
         self,
-        calc_cond_batch: Any,
+        calc_cond_batch: Wrapper,
         model: BaseModel,
         conds: list[Any],
         x_in: torch.Tensor,
         timestep: torch.Tensor,
         model_options: HostOptions,
-    ) -> Any:
+    ) -> list[torch.Tensor]:
         """One evaluation of the animation. What windows publish is written to a copy, and gone when it ends."""
         options = {**model_options, "transformer_options": {**model_options["transformer_options"]}}
         self.cache.keep_conds(conds)
@@ -150,13 +150,15 @@ class FrameWindows(IndexListContextHandler):
         options["transformer_options"][CALL] = replace(known, views=self._step_views(x_in))
         return calc_cond_batch(model, conds, x_in, timestep, options)
 
-    def get_resized_cond(self, cond_in: Any, x_in: torch.Tensor, window: Any, device: Any = None) -> Any:
+    def get_resized_cond(
+        self, cond_in: Records | None, x_in: torch.Tensor, window: IndexListContextWindow, device: torch.device | None = None
+    ) -> Records | None:
         """Cut conditioning to a window; controls too, which the host passes on whole."""
         if cond_in is None:
             return None
         indices = tuple(window.index_list)
 
-        def make() -> list[dict[str, Any]]:
+        def make() -> Records:
             cut = super(FrameWindows, self).get_resized_cond(cond_in, x_in, window, device)
             for cond in cut:
                 if cond.get("control") is not None:
@@ -165,7 +167,7 @@ class FrameWindows(IndexListContextHandler):
 
         return self.cache.resized(cond_in, indices, make)
 
-    def forget(self, _: Any = None) -> None:
+    def forget(self, _: object = None) -> None:
         """Drop what one run worked out; called by the host when sampling ends, also by an error."""
         self.cache.clear()
 
@@ -184,23 +186,25 @@ class WindowPlan(ContextHandlerABC):
         return [handler for start, handler in self.parts if sigma <= percent_to_sigma(start)][-1]
 
     def should_use_context(
-        self, model: BaseModel, conds: Any, x_in: torch.Tensor, timestep: torch.Tensor, model_options: Any
+        self, model: BaseModel, conds: list[Any], x_in: torch.Tensor, timestep: torch.Tensor, model_options: HostOptions
     ) -> bool:
         return self._at(model, timestep).is_needed(x_in.shape[0])
 
-    def get_resized_cond(self, cond_in: Any, x_in: torch.Tensor, window: Any, device: Any = None) -> Any:
+    def get_resized_cond(
+        self, cond_in: Records | None, x_in: torch.Tensor, window: IndexListContextWindow, device: torch.device | None = None
+    ) -> Records | None:
         """The host asks the handler that executes; this one never does itself."""
         return self.parts[0][1].get_resized_cond(cond_in, x_in, window, device)
 
     def execute(
         self,
-        calc_cond_batch: Any,
+        calc_cond_batch: Wrapper,
         model: BaseModel,
         conds: list[Any],
         x_in: torch.Tensor,
         timestep: torch.Tensor,
         model_options: HostOptions,
-    ) -> Any:
+    ) -> list[torch.Tensor]:
         """One evaluation of the animation by the handler whose time has come."""
         return self._at(model, timestep).execute(calc_cond_batch, model, conds, x_in, timestep, model_options)
 
@@ -212,7 +216,7 @@ class WindowPlan(ContextHandlerABC):
         """The most frames that the UNet is given at once."""
         return max(handler.evaluated(frames) for _, handler in self.parts)
 
-    def forget(self, _: Any = None) -> None:
+    def forget(self, _: object = None) -> None:
         """Drop what one run worked out."""
         for _start, handler in self.parts:
             handler.forget()
@@ -227,7 +231,7 @@ class WindowHandler(Protocol):
 
     def evaluated(self, frames: int) -> int: ...
 
-    def forget(self, _: Any = None) -> None: ...
+    def forget(self, _: object = None) -> None: ...
 
 
 def handler_for(options: WindowOptions) -> FrameWindows | WindowPlan:
@@ -242,10 +246,10 @@ def handler_for(options: WindowOptions) -> FrameWindows | WindowPlan:
 
 def publish_window(
     handler: FrameWindows,
-    model: Any,
+    model: BaseModel,
     x_in: torch.Tensor,
-    conds: Any,
-    timestep: Any,
+    conds: list[Any],
+    timestep: torch.Tensor,
     model_options: HostOptions,
     idx: int,
     window: IndexListContextWindow,

@@ -12,7 +12,6 @@ import torch
 from animatediff_native.nodes.apply import ApplyMotionModule
 from animatediff_native.nodes.context import ApplyContextWindows, ContextWindowOptions
 from animatediff_native.nodes.noise import ApplyFrameNoise, ApplyFreeInit
-from animatediff_native.nodes.schedule import ApplyCFGCurve
 from animatediff_tests.tiny import conditioning, run_ksampler
 from comfy.patcher_extension import WrappersMP
 from comfy_extras.nodes_context_windows import ContextWindowsManualNode
@@ -160,6 +159,24 @@ def test_warnings_come_once_per_run(model, motion, freeinit_first: bool, caplog:
     with caplog.at_level(logging.WARNING):
         run_ksampler(changed, frames=8, steps=1)
     assert caplog.text.count("was trained on clips of 16 frames") == 1
+
+
+@pytest.mark.parametrize("ours_first", [False, True])
+def test_a_module_of_animatediff_evolved_beside_ours_is_refused(model, motion, other_motion, ours_first: bool) -> None:
+    """Its modules are additional models named ADE; both packs would act on every frame. Without modules it is welcome."""
+    theirs = model.clone()
+    theirs.set_additional_models("ADE", [other_motion.clone()])
+    words = "has a motion module of AnimateDiff-Evolved and one of AnimateDiff Native"
+    if not ours_first:
+        with pytest.raises(ValueError, match=words):
+            ApplyMotionModule.execute(theirs, motion)
+        return
+    both = ApplyMotionModule.execute(model, motion).result[0]
+    both.set_additional_models("ADE", [other_motion.clone()])
+    with pytest.raises(ValueError, match=words):
+        run_ksampler(both, steps=1)
+    both.set_additional_models("ADE", [])
+    assert torch.isfinite(run_ksampler(both, steps=1)).all()
 
 
 def test_one_wrapper_goes_around_a_run(model, motion) -> None:

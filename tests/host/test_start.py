@@ -8,6 +8,9 @@ import importlib.util
 import sys
 import time
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,3 +36,34 @@ def import_pack(name: str) -> float:
 def test_importing_takes_under_a_fifth_of_a_second() -> None:
     """The best of three: a busy machine makes anything slow."""
     assert min(import_pack(f"animatediff_start_{i}") for i in range(3)) < 0.2
+
+
+def pack_of(version: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The pack's entry on a host of this version."""
+    monkeypatch.setattr("comfyui_version.__version__", version)
+    spec = importlib.util.spec_from_file_location("animatediff_version", ROOT / "__init__.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("version", ["0.26.9", "0.18.2", "0.3.75"])
+def test_a_host_that_is_too_old_gets_one_sentence(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With both versions, before a schema or a run fails at something that the host lacks."""
+    pack = pack_of(version, monkeypatch)
+    with pytest.raises(RuntimeError) as caught:
+        asyncio.run(pack.comfy_entrypoint())
+    needed = pack.OLDEST_HOST
+    assert str(caught.value) == f"AnimateDiff Native needs ComfyUI {needed} or newer; this is {version}. Update ComfyUI."
+
+
+@pytest.mark.parametrize("version", ["0.27.0", "0.30.0", "0.100.1", "1.0", "0.31.0-rc1"])
+def test_a_newer_host_is_not_refused(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack_of(version, monkeypatch)._check_host()
+
+
+def test_the_oldest_host_is_said_alike() -> None:
+    pack = importlib.util.module_from_spec(importlib.util.spec_from_file_location("p", ROOT / "__init__.py"))
+    pack.__spec__.loader.exec_module(pack)
+    assert f'requires-comfyui = ">={pack.OLDEST_HOST}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert f"{pack.OLDEST_HOST} or newer" in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ NODES = {
     "SparseCtrlApply",
     "AnimateDiffSampler",
 }
+TEXT_EVENT = 3
+"""The host's number for binary messages with a text for a node to show."""
 FAST = {**SMALL, "width": 64, "height": 64, "steps": 2}
 del FAST["batch_size"]
 FRAMES = {
@@ -103,6 +106,35 @@ def test_workflows_have_the_recommended_settings(client: ComfyClient, workflow: 
     steps, cfg, sampler, scheduler = values[2:6]
     shown = text_on(client, graph(client, workflow), "LoadMotionModule")
     assert f"recommended: {sampler}, {scheduler}, {steps} steps, CFG {cfg:g}" in shown
+
+
+def texts_sent(client: ComfyClient, prompt: dict[str, Any]) -> list[tuple[str, str]]:
+    """(node, text) of what the server sends for nodes to show while a prompt runs, which is queued as a browser does."""
+    found = []
+    with client._socket() as socket:
+        prompt_id = client.queue(prompt)
+        while client.history(prompt_id) is None:
+            message = socket.read(timeout=0.5)
+            if isinstance(message, bytes) and struct.unpack(">I", message[:4])[0] == TEXT_EVENT:
+                (length,) = struct.unpack(">I", message[4:8])
+                found.append((message[8 : 8 + length].decode(), message[8 + length :].decode()))
+    return found
+
+
+def test_warnings_stand_on_the_node_that_samples(client: ComfyClient) -> None:
+    """All of a run in one text, once, on the host's own sampler; a run that needs none sends none."""
+    prompt = graph(client, "any_sampler", batch_size=8, seed=31)
+    sampler = next(key for key, node in prompt.items() if "KSampler" in node["class_type"] or "Sampler" in node["class_type"])
+    ((node, text),) = texts_sent(client, prompt)
+    assert node == sampler
+    assert "was trained on clips of 16 frames, this animation has 8" in text
+    assert texts_sent(client, graph(client, "any_sampler", seed=32)) == []
+
+
+def test_errors_of_texts_have_no_folder_in_their_name(client: ComfyClient) -> None:
+    prompt = graph(client, "prompt_travel", prompts="0: a cat\n8-12: a dog")
+    with pytest.raises(PromptError, match=r"failed: AnimateDiff\.TimelineError: Line 2, column 1: .* Write 8\.\.12: a dog for a keyframe"):
+        client.run(prompt)
 
 
 def test_overrides_that_do_not_fit_say_so(client: ComfyClient) -> None:
