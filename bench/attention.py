@@ -20,7 +20,7 @@ from typing import Any
 from load import pack
 
 LENGTHS = (16, 32, 64, 128)
-PLACES = ((320, 32, 5), (640, 16, 5), (1280, 8, 5), (1280, 4, 6))
+SITES = ((320, 32, 5), (640, 16, 5), (1280, 8, 5), (1280, 4, 6))
 """Channels, side in latent pixels, and how many such blocks a v2 module has."""
 REPEATS = 3
 LIMIT = 1.10
@@ -46,7 +46,7 @@ def per_frame() -> dict[int, float]:
 
     device, dtype = ("cuda", torch.float16) if torch.cuda.is_available() else ("cpu", torch.float32)
     totals: dict[int, float] = dict.fromkeys(LENGTHS, 0.0)
-    for channels, side, count in PLACES:
+    for channels, side, count in SITES:
         config = MotionConfig("v2", (channels,), has_mid=False, attention_blocks=2, positions=max(LENGTHS))
         block = TemporalBlock(channels, config, nn).eval()
         for tensor in (*block.parameters(), *block.buffers()):

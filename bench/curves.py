@@ -1,4 +1,4 @@
-"""What values over time cost: the temporal blocks with a plain number, with a value per frame or place, and with motion LoRAs.
+"""What values over time cost: the temporal blocks with a plain number, with a value per frame or region, and with motion LoRAs.
 
 The temporal blocks of a full-size v2 module (those of ``attention.py``) on 16 frames, and a motion LoRA of rank 64 on all
 attention projections, merged (which is the plain module) or with a curve for its strength. fp32 on the CPU, fp16 on a GPU.
@@ -13,12 +13,12 @@ import sys
 import time
 from typing import Any
 
-from attention import PLACES, begin
+from attention import SITES, begin
 
 FRAMES = 16
 RANK = 64
 REPEATS = 5
-LIMITS = {"value per frame": 1.05, "value per place": 1.10, "LoRA with a curve": 1.35, "two LoRAs with curves": 1.70}
+LIMITS = {"value per frame": 1.05, "value per region": 1.10, "LoRA with a curve": 1.35, "two LoRAs with curves": 1.70}
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 
 
@@ -33,11 +33,11 @@ def kinds(block: Any, channels: int, side: int, device: str, dtype: Any) -> dict
         for name in PROJECTIONS:
             layers[attention.get_submodule(name)] = LowRank(channels, RANK, channels).to(device, dtype)
     ramp = torch.linspace(0.5, 1.5, FRAMES, device=device).view(-1, 1, 1, 1)
-    places = ramp.expand(-1, 1, side, side).contiguous()
+    regions = ramp.expand(-1, 1, side, side).contiguous()
     return {
         "plain": Modulation(),
         "value per frame": Modulation(ramp, ramp),
-        "value per place": Modulation(places, places),
+        "value per region": Modulation(regions, regions),
         "LoRA with a curve": Modulation(None, None, Changes((layers,), (ramp,))),
         "two LoRAs with curves": Modulation(None, None, Changes((layers, layers), (ramp, ramp))),
     }
@@ -53,7 +53,7 @@ def totals() -> dict[str, float]:
 
     device, dtype = ("cuda", torch.float16) if torch.cuda.is_available() else ("cpu", torch.float32)
     summed: dict[str, float] = {}
-    for channels, side, count in PLACES:
+    for channels, side, count in SITES:
         config = MotionConfig("v2", (channels,), has_mid=False, attention_blocks=2, positions=32)
         block = TemporalBlock(channels, config, nn).eval().to(device, dtype)
         for buffer in block.buffers():

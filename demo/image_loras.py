@@ -54,23 +54,23 @@ def _layers() -> Iterator[tuple[str, tuple[int, ...]]]:
         seen = {"resnet": 0, "transformer": 0}
         for kind, into, out in layers:
             if kind == "resnet":
-                yield from _resnet(_place(block, "resnets", seen[kind]), into, out)
+                yield from _resnet(_block_path(block, "resnets", seen[kind]), into, out)
             elif kind == "transformer":
-                yield from _transformer(_place(block, "attentions", seen[kind]), out)
+                yield from _transformer(_block_path(block, "attentions", seen[kind]), out)
             else:
-                yield _place(block, f"{kind}samplers") + ".conv", (out, into, 3, 3)
+                yield _block_path(block, f"{kind}samplers") + ".conv", (out, into, 3, 3)
             if kind in seen:
                 seen[kind] += 1
 
 
-def _place(block: str, kind: str, index: int = 0) -> str:
+def _block_path(block: str, kind: str, index: int = 0) -> str:
     """Where diffusers has what ComfyUI has in `block`: `input_blocks.5` holds `down_blocks.1.resnets.1`."""
     if block == "middle_block":
         return f"mid_block.{kind}.{index}"
     side, number = block.split(".")
-    level, place = divmod(int(number) - (side == "input_blocks"), 3)
-    place = 0 if kind.endswith("samplers") else place
-    return f"{side.replace('input', 'down').replace('output', 'up')}.{level}.{kind}.{place}"
+    level, block_number = divmod(int(number) - (side == "input_blocks"), 3)
+    block_number = 0 if kind.endswith("samplers") else block_number
+    return f"{side.replace('input', 'down').replace('output', 'up')}.{level}.{kind}.{block_number}"
 
 
 def _resnet(path: str, into: int, out: int) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -53,7 +53,7 @@ FAMILIES = {
 }
 
 
-def places(channels: Sequence[int], mid: bool) -> Iterator[tuple[str, int]]:
+def sites(channels: Sequence[int], mid: bool) -> Iterator[tuple[str, int]]:
     """The name and the channel count of every motion module: two per down block, three per up block, one in the middle.
 
     Four channel counts make the SD1.5 layout, three the SDXL layout.
@@ -84,9 +84,9 @@ def motion_module(
     """
     random = torch.Generator().manual_seed(seed)
     tensors: dict[str, Tensor] = {}
-    for place, width in places(channels, mid):
+    for site, width in sites(channels, mid):
         for leaf, tensor in temporal_block(width, positions, random).items():
-            tensors[f"{place}.temporal_transformer.{leaf}"] = tensor.to(dtype)
+            tensors[f"{site}.temporal_transformer.{leaf}"] = tensor.to(dtype)
     return tensors
 
 
@@ -120,9 +120,9 @@ def motion_lora(
     """A random motion LoRA: rank-`rank` deltas of all temporal attention projections. It has no alpha, like the originals."""
     random = torch.Generator().manual_seed(seed)
     tensors: dict[str, Tensor] = {}
-    for place, width in places(channels, mid):
+    for site, width in sites(channels, mid):
         for block in range(ATTENTION_BLOCKS):
-            prefix = f"{place}.temporal_transformer.transformer_blocks.0.attention_blocks.{block}.processor"
+            prefix = f"{site}.temporal_transformer.transformer_blocks.0.attention_blocks.{block}.processor"
             for projection in PROJECTIONS:
                 down, up = _weight(rank, width, random), _weight(width, rank, random)
                 tensors[f"{prefix}.{projection}_lora.down.weight"] = down.to(dtype)

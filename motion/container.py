@@ -1,6 +1,6 @@
 """Opening model files of any age without copying them into memory or running code from them.
 
-``read_file`` is called by ``sampling.patcher`` and ``sampling.adapter``; what the tensors mean is for ``describe``.
+``read_file`` is called by ``sampling.host.memory``; what the tensors mean is for ``describe``.
 """
 
 from __future__ import annotations

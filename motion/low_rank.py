@@ -1,6 +1,6 @@
 """A motion LoRA that stays apart from the weights it changes, so that its strength may differ by frame and region.
 
-``y = layer(x) + strength * up(down(x))``, with the strength of each token. Built by ``sampling.patcher`` where a motion LoRA
+``y = layer(x) + strength * up(down(x))``, with the strength of each token. Built by ``sampling.modules.motion_lora`` where a motion LoRA
 has a curve for its strength; one with a plain number is merged into the weights by the host, which costs nothing per step.
 """
 

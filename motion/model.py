@@ -1,6 +1,6 @@
 """All temporal blocks of one motion module file, addressed by UNet site.
 
-Built by ``sampling.patcher`` with the host's layers, by tests with torch's. Parameter names equal the file's keys.
+Built by ``sampling.modules.load`` with the host's layers, by tests with torch's. Parameter names equal the file's keys.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """SparseCtrl: its files in every spelling, and the motion part of its network.
 
 SparseCtrl is a ControlNet with temporal blocks of its own, which carry what is given for a few frames to all others. The
-spatial part is the host's ControlNet network; ``sampling.sparse_control`` puts both together.
+spatial part is the host's ControlNet network; ``sampling.controls.sparse_network`` puts both together.
 Source: Guo et al. 2023, SparseCtrl, arXiv 2311.16933, and its released code.
 """
 

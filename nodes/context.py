@@ -34,7 +34,7 @@ class ContextWindowOptions(io.ComfyNode):
             "Windows are used in the temporal attention only; the image model sees every frame once. This is faster, "
             "and all frames have to fit in memory."
         )
-        stride = "Uniform and looped schedules also take every 2nd, 4th, ... frame, up to this many doublings."
+        stride = "How many strides the uniform and looped schedules use: 1 is every frame, 2 also every 2nd, 3 also every 4th."
         loop = "Windows of the looped schedule also run across the end of the animation, so that it loops."
         previous = "Options that hold before these start, from another Context Window Options."
         user = "For Apply Motion Module, Apply Context Windows or AnimateDiff Sampler."

@@ -51,7 +51,7 @@ def temporal(c: int, attentions: int, rows: int | None) -> Shapes:
 def module(channels: tuple[int, ...], mid: bool, rows: int | None) -> Shapes:
     """A motion module in the original spelling."""
     shapes: Shapes = {}
-    for place, c in synthetic.places(channels, mid):
+    for place, c in synthetic.sites(channels, mid):
         stem = f"{place}.temporal_transformer"
         shapes |= {f"{stem}.norm.weight": (c,), f"{stem}.norm.bias": (c,)}
         for name in ("proj_in", "proj_out"):
@@ -209,7 +209,7 @@ def _resnet_leaf(match: re.Match[str]) -> str:
 
 def motion_targets(channels: tuple[int, ...], mid: bool, feed_forward: bool = False) -> Iterator[tuple[str, int, int]]:
     """Weights of a motion module that LoRAs change: path, rows, columns."""
-    for place, c in synthetic.places(channels, mid):
+    for place, c in synthetic.sites(channels, mid):
         stem = f"{place}.temporal_transformer.transformer_blocks.0"
         for i in (0, 1):
             yield from ((f"{stem}.attention_blocks.{i}.to_{name}", c, c) for name in ("q", "k", "v", "out"))
@@ -313,7 +313,7 @@ def camera_control(size: Size) -> Shapes:
             shapes |= conv(f"{stem}.in_conv", c, channels[level - 1], 1) if i == 0 and level in (1, 2) else {}
             stem = f"encoder_down_attention_blocks.{level}.{i}"
             shapes |= {f"{stem}.{leaf}": shape for leaf, shape in temporal(c, 1, 16).items()}
-    for place, c in synthetic.places(channels, False):
+    for place, c in synthetic.sites(channels, False):
         stem = f"{place}.temporal_transformer.transformer_blocks.0.attention_blocks.0.processor.qkv_merge"
         shapes |= linear(stem, c, c)
     return shapes
@@ -322,7 +322,7 @@ def camera_control(size: Size) -> Shapes:
 def camera_motion(size: Size) -> Shapes:
     """MotionCtrl's camera half: the second attention of every block, and what feeds it the camera."""
     shapes: Shapes = {}
-    for place, c in synthetic.places(size.sd15, False):
+    for place, c in synthetic.sites(size.sd15, False):
         stem = f"module.{place}.temporal_transformer.transformer_blocks.0"
         shapes |= linear(f"{stem}.cc_projection", c, c + 12)
         for leaf, shape in temporal(c, 2, 32).items():

@@ -18,8 +18,7 @@ from ...motion.sparse_control import RGB, SparseConfig, SparseMotion, read_spars
 from ...motion.views import Views
 from ..host.attention import host_attention
 from ..host.controls import ControlNetwork, TimestepEmbedSequential, diffusers_names, timestep_embedding
-from ..host.memory import ModelPatcher, adopt
-from ..modules.load import open_file
+from ..host.memory import ModelPatcher, adopt, open_file
 
 
 def unet_layout(config: SparseConfig) -> dict[str, Any]:

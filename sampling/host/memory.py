@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import comfy.lora
@@ -15,6 +16,8 @@ import comfy.utils
 import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor, nn
+
+from ...motion.container import ModelFile, read_file
 
 COMPUTE_DTYPES = [torch.float16, torch.bfloat16, torch.float32]
 TABLE = ".pe"
@@ -31,7 +34,12 @@ def compute_dtype() -> torch.dtype:
     return comfy.model_management.unet_dtype(compute_device(), supported_dtypes=COMPUTE_DTYPES)
 
 
-def read_safetensors(path: str) -> Mapping[str, Any]:
+def open_file(path: str | Path) -> ModelFile:
+    """Open a model file of any container. Raises ValueError for what is no model."""
+    return read_file(path, _read_safetensors)
+
+
+def _read_safetensors(path: str) -> Mapping[str, Any]:
     """The host's reader: memory-mapped, and known to its dynamic VRAM so that weights stream from the file."""
     state: Any = comfy.utils.load_torch_file(path, safe_load=True)
     return state

@@ -15,8 +15,7 @@ from torch import Tensor
 from ...motion.container import ModelFile
 from ...motion.describe import describe, first
 from ...motion.lora import metadata_alpha
-from ..host.memory import ModelPatcher, image_lora_patches
-from .load import open_file
+from ..host.memory import ModelPatcher, image_lora_patches, open_file
 
 ADAPTER_KINDS = ("domain adapter", "spatial lora", "lora")
 _UPS = ("lora_up.weight", "_lora.up.weight", ".lora.up.weight", ".lora_B.weight")

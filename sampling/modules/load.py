@@ -10,20 +10,14 @@ from pathlib import Path
 
 from ...motion.checkpoint import describe_motion_module, read_motion_module
 from ...motion.config import BETA_SCHEDULES, FAMILIES, NORM_SCOPES, Overrides
-from ...motion.container import ModelFile, read_file
 from ...motion.model import MotionModel
-from ..host.memory import ModelPatcher, adopt, read_safetensors
+from ..host.memory import ModelPatcher, adopt, open_file
 from .settings import SETTINGS, ModuleSettings
 
-__all__ = ["OVERRIDES", "Overrides", "load_motion_module", "open_file"]
+__all__ = ["OVERRIDES", "Overrides", "load_motion_module"]
 
 OVERRIDES = {"family": ["auto", *FAMILIES], "norm_scope": list(NORM_SCOPES), "beta_schedule": list(BETA_SCHEDULES)}
 """What a user can choose for each field of ``Overrides``."""
-
-
-def open_file(path: str | Path) -> ModelFile:
-    """Open a model file of any container. Raises ValueError for what is no model."""
-    return read_file(path, read_safetensors)
 
 
 def load_motion_module(

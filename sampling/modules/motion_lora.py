@@ -12,9 +12,8 @@ from pathlib import Path
 from ...motion.describe import Shapes
 from ...motion.lora import MotionLoRA, match_motion_lora, read_motion_lora
 from ...motion.low_rank import LowRankNetwork, low_rank_state
-from ..host.memory import ModelPatcher, adopt, lora_patches
+from ..host.memory import ModelPatcher, adopt, lora_patches, open_file
 from ..timeline.curve import Curve, Strength, as_strength
-from .load import open_file
 from .settings import CURVED_LORAS, SETTINGS, STRENGTH, settings_of
 
 

@@ -256,8 +256,7 @@ def around_evaluation(
     size = (x_in.shape[-2], x_in.shape[-1])
     call = resolved(options, x_in.shape[0], size, model.model_sampling, timestep)
     model_options = {**model_options, "transformer_options": {**options, CALL: call}}
-    motions = model.current_patcher.get_additional_models_with_key(MOTION)
-    if not evaluates_apart((config_of(motion).norm_scope for motion in motions), x_in.device.type):
+    if not evaluates_apart(model, x_in.device.type):
         return executor(model, conds, x_in, timestep, model_options)
     alone = [[cond if i == own else None for i, cond in enumerate(conds)] for own in range(len(conds))]
     return [executor(model, one, x_in, timestep, model_options)[own] for own, one in enumerate(alone)]

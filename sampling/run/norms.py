@@ -15,6 +15,8 @@ from functools import lru_cache
 from torch import Tensor, nn
 
 from ...motion.config import NormScope
+from ..host.wrappers import MOTION, BaseModel
+from ..modules.settings import config_of
 from .layers import find_norms
 
 SCOPES = (NormScope.UNET, NormScope.ALL_UNET)
@@ -26,9 +28,12 @@ APART = ("mps",)
 pictures there (its issues 48 and 79). Nobody has run it apart and together on such a device for this pack."""
 
 
-def evaluates_apart(scopes: Iterable[str], device: str) -> bool:
-    """Whether conds are evaluated one by one on a kind of device, for motion modules with these norm scopes."""
-    return device in APART and widest_scope(scopes) is not None
+def evaluates_apart(model: BaseModel, device: str) -> bool:
+    """Whether conds are evaluated one by one on a kind of device: where norms see all frames for a motion module of ``model``."""
+    if device not in APART:
+        return False
+    motions = model.current_patcher.get_additional_models_with_key(MOTION)
+    return widest_scope(config_of(motion).norm_scope for motion in motions) is not None
 
 
 def widest_scope(wanted: Iterable[str]) -> NormScope | None:

@@ -39,7 +39,4 @@ class Line(NamedTuple):
         position = found["start"] + (f"..{found['end']}" if found["end"] else "")
         rest = (found["marked"] or found["rest"] or "").strip(" \t,.")
         shown = rest if len(rest) <= 30 else f"{rest[:27]}..."
-        return (
-            f"this begins like a position. Write {position}: {shown or 'a prompt'} for a keyframe; text for all prompts goes to "
-            "prepend or append."
-        )
+        return f"this begins like a position. Write {position}: {shown or 'a prompt'} for a keyframe"

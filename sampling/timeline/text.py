@@ -165,8 +165,9 @@ class _Reader:
 
     def _unplaced(self, line: Line) -> TimelineError:
         """The error for a line that needs a position, with the right spelling if it has nearly one."""
-        message = line.advice if line.near else "a line between keyframes needs a position before it, such as 8:"
-        return self.error(message, line.at)
+        if line.near:
+            return self.error(f"{line.advice}; text for all prompts goes to prepend or append.", line.at)
+        return self.error("a line between keyframes needs a position before it, such as 8:", line.at)
 
     def _plain_values(self) -> Iterator[float]:
         if self.text[self.at] in "[(" and self.text[self.end - 1] == {"[": "]", "(": ")"}[self.text[self.at]]:
@@ -189,7 +190,8 @@ class _Reader:
         started, found = self.at, self._key(self.at)
         if found is None:
             if self.numbers:
-                raise self.error("needs a position and a number, such as 8: 0.5")
+                line = Line(started, self._rest_of_line().strip())
+                raise self.error(f"{line.advice}." if line.is_marked else "needs a position and a number, such as 8: 0.5")
             if self.text[started] in '"“' or not self._begins_line(started):
                 raise self.error('needs a position before a prompt, such as "8": "a cat"')
             return None
@@ -214,7 +216,7 @@ class _Reader:
             elif word == "to":
                 raise self.error("a range is written with two points, such as 8..12:", at)
             else:
-                known = ", ".join(EASINGS) + (" or hold." if self.numbers else ", hold or hooks 1. Text for all prompts goes to prepend.")
+                known = ", ".join(EASINGS) + (" or hold." if self.numbers else ", hold or hooks 1. Text for all prompts goes to prepend or append.")
                 raise self.error(f"{word!r} is no word of a keyframe; it takes {known}", at)
         return key
 

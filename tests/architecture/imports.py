@@ -28,7 +28,7 @@ HOST = {
 LAYERS = "sampling/run/layers.py"
 """The one file outside ``sampling/host/`` that names classes of the host: those of the UNet's layers."""
 ALONE = {
-    "": {"__future__", "comfyui_version", "logging"},
+    "": {"__future__", "comfyui_version", "logging", "re"},
     "motion": {
         "__future__", "collections", "dataclasses", "enum", "functools", "json", "math", "pathlib", "pickle", "re", "safetensors",
         "struct", "torch", "typing",

@@ -22,7 +22,7 @@ from animatediff_native.motion.views import views_over
 from animatediff_native.sampling.controls.chain import chain
 from animatediff_native.sampling.controls.curve import weighted, with_control_curve
 from animatediff_native.sampling.frames import Call, frames_of_call, percent_of
-from animatediff_native.sampling.modules import load
+from animatediff_native.sampling.modules import motion_lora
 from animatediff_native.sampling.modules.load import load_motion_module
 from animatediff_native.sampling.modules.motion_lora import with_motion_lora
 from animatediff_native.sampling.modules.settings import curved_loras, settings_of, with_settings
@@ -326,8 +326,8 @@ def test_a_lora_that_stays_apart_where_the_host_builds_layers_without_weights(mo
     """As under its dynamic VRAM: linear layers have no weights before they are loaded. The halves arrive whole, in any dtype."""
     path = lora_file(tmp_path)
     wanted = curved_loras(with_motion_lora(motion, path, make_curve(FADE)))[0].network.state_dict()
-    file = load.open_file(path)
-    monkeypatch.setattr(load, "open_file", lambda _: file)
+    file = motion_lora.open_file(path)
+    monkeypatch.setattr(motion_lora, "open_file", lambda _: file)
     monkeypatch.setattr(comfy.memory_management, "aimdo_enabled", True)
     got = curved_loras(with_motion_lora(motion, path, make_curve(FADE)))[0].network.state_dict()
     assert got.keys() == wanted.keys() and all(torch.equal(got[key], wanted[key]) for key in got)
@@ -501,7 +501,7 @@ def test_a_control_curve_leaves_what_it_is_given(model) -> None:
     assert curved[0][0][1]["control"].get_models()[0].model is control.control_model
     twice = with_control_curve([curved[0]], make_curve("2"))[0]
     assert added(model, twice, 2)[0][1] == pytest.approx([0.7 * 2 * 0.25, 0.7 * 2 * 1.5])
-    with pytest.raises(ValueError, match=r"no control here yet\. Put this behind Apply ControlNet"):
+    with pytest.raises(ValueError, match=r"no control here yet\. Put this after Apply ControlNet"):
         with_control_curve([conditioning(1)], make_curve("1"))
 
 

@@ -136,16 +136,16 @@ def _steps(motion: Any) -> dict[str, Callable[[Any], Any]]:
     }
 
 
-@pytest.mark.parametrize("behind", [False, True], ids=["alone", "a schedule behind"])
+@pytest.mark.parametrize("scheduled", [False, True], ids=["alone", "a schedule after"])
 @pytest.mark.parametrize("names", [("motion", "freeinit"), ("motion", "freeinit", "noise", "windows")], ids="+".join)
-def test_the_order_of_our_nodes_changes_nothing(model, motion, names: tuple[str, ...], behind: bool) -> None:
-    """Bit for bit, also with a ModelSampling node behind all of them, which the motion module's schedule replaces."""
+def test_the_order_of_our_nodes_changes_nothing(model, motion, names: tuple[str, ...], scheduled: bool) -> None:
+    """Bit for bit, also with a ModelSampling node after all of them, which the motion module's schedule replaces."""
     made, orders = [], list(permutations(names))
     for order in orders if len(names) < 3 else (orders[0], orders[9], orders[-1]):
         changed = model
         for name in order:
             changed = _steps(motion)[name](changed)
-        changed = ModelSamplingDiscrete().patch(changed, "eps", False)[0] if behind else changed
+        changed = ModelSamplingDiscrete().patch(changed, "eps", False)[0] if scheduled else changed
         made.append(run_ksampler(changed, frames=16, steps=1))
     assert all(torch.equal(made[0], other) for other in made[1:])
 

@@ -75,7 +75,7 @@ def plain(model: Any, module: Any) -> Any:
     return ApplyMotionModule.execute(model, module).result[0]
 
 
-def a_schedule_behind(model: Any, module: Any) -> Any:
+def a_schedule_after(model: Any, module: Any) -> Any:
     return ModelSamplingDiscrete().patch(plain(model, module), "v_prediction", True)[0]
 
 
@@ -98,7 +98,7 @@ def in_views(model: Any, module: Any) -> Any:
     return ApplyContextWindows.execute(plain(model, module), windows(views=True)).result[0]
 
 
-SCENES = [plain, a_schedule_behind, curves, all_noise, in_windows, in_views]
+SCENES = [plain, a_schedule_after, curves, all_noise, in_windows, in_views]
 
 
 @pytest.mark.parametrize(

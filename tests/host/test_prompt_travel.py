@@ -196,7 +196,7 @@ def test_prompts_behind_the_end_are_not_encoded_unless_seen(clips, counted: list
     travel(clips["sd15"], "0: a cat\n8: a dog\n100: a fish\n200: a bird", 9)
     assert len(counted) == 2
     _, text = travel(clips["sd15"], "0: a cat\n8: a dog\n100: a fish\n200: a bird", 16)
-    assert len(counted) == 5 and "100 lies behind the last frame, 15" in text
+    assert len(counted) == 5 and "100 lies after the last frame, 15" in text
 
 
 def test_one_prompt_is_one_embedding(clips) -> None:

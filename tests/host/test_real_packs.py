@@ -419,7 +419,7 @@ def test_every_frame_keeps_its_strength_and_mask(model, motion, acn_nodes, conds
 
 @pytest.mark.parametrize("frames", FRAMES)
 def test_a_curve_multiplies_an_advanced_control(model, motion, acn_nodes, conds_per_call: int, frames: int) -> None:
-    """Apply Control Curve behind Apply Advanced ControlNet: both strengths of a frame, and its hint."""
+    """Apply Control Curve after Apply Advanced ControlNet: both strengths of a frame, and its hint."""
     strengths = torch.linspace(0.25, 1.5, frames)
     (keyframes,) = acn_nodes["LatentKeyframeBatchedGroup"].execute(strengths.tolist()).result
     pair = apply_advanced(acn_nodes, None, echo(), marks(frames), latent_kf_override=keyframes)

@@ -123,7 +123,10 @@ def test_any_text_is_read_or_refused_with_its_position(kind: str) -> None:
         ("0:8: a cat", TEXTS, 1, 3, "a second position on this line"),
         ("0 Slow: 1", NUMBERS, 1, 3, "linear, ease-in, ease-out, ease-in-out, step or hold."),
         ("0: 1e10", NUMBERS, 1, 4, "of at most 1e+09"),
-        ("0...8: 1", NUMBERS, 1, 1, "needs a position and a number"),
+        ("0...8: 1", NUMBERS, 1, 1, "Write 0..8: 1 for a keyframe."),
+        ("0-4: 1", NUMBERS, 1, 1, "Write 0..4: 1 for a keyframe."),
+        ("0: 1\nframe 8: 0.5", NUMBERS, 2, 1, "Write 8: 0.5 for a keyframe."),
+        ("0: 1\neight: 0.5", NUMBERS, 2, 1, "needs a position and a number"),
         ("“a cat”", TEXTS, 1, 1, "needs a position before"),
         ("99999999: a", TEXTS, 1, 1, "frame numbers go up to"),
     ],
@@ -281,7 +284,7 @@ def test_between_keyframes() -> None:
     assert values("1: 2, 3: 4", 6) == [2, 2, 3, 4, 4, 4]
     assert values("0 hold: 0, 4: 1", 6) == [0, 0, 0, 0, 1, 1]
     assert values("0..2: 0, 4: 1", 6) == [0, 0, 0, 0.5, 1, 1]
-    assert values("0: 0, 8: 1", 5) == [0, 0.125, 0.25, 0.375, 0.5]  # towards a keyframe behind the end
+    assert values("0: 0, 8: 1", 5) == [0, 0.125, 0.25, 0.375, 0.5]  # towards a keyframe after the end
     assert values("4: 1, 0: 0", 5, easing="ease-in") == [0, 0.0625, 0.25, 0.5625, 1]
     assert values("0 ease-out: 0, 4: 1", 5) == [0, 0.4375, 0.75, 0.9375, 1]
 
