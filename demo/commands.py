@@ -24,6 +24,10 @@ All of them first make what they need (a ComfyUI, a Python environment with PyTo
 outside this folder ($ANIMATEDIFF_CACHE, or your user's cache folder), and find it again the next time."""
 
 
+ALL_CORES = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadgroup")
+"""How the whole suite runs: files side by side, on up to four cores; ``-n 0`` after ``test`` runs them one by one."""
+
+
 def demo(environment: Environment, options: argparse.Namespace) -> int:
     """Run the text-to-video workflow on tiny random models and save the animation."""
     files = animate(environment, options.output, options.port)
@@ -36,12 +40,15 @@ def demo(environment: Environment, options: argparse.Namespace) -> int:
 def test(environment: Environment, options: argparse.Namespace) -> int:
     """Run the tests against a real ComfyUI. Arguments dev.py does not know go to pytest."""
     _require(environment.python, "pytest")
-    variables = child_environment(COMFYUI_PATH=str(environment.comfyui), ANIMATEDIFF_BASE=str(environment.base))
+    variables = child_environment(
+        COMFYUI_PATH=str(environment.comfyui), ANIMATEDIFF_BASE=str(environment.base), OMP_NUM_THREADS="1"
+    )
     # Not `python -m pytest`: that puts this folder first on sys.path, where our `nodes` would hide ComfyUI's.
     start = "import sys; sys.path.pop(0); import pytest; sys.exit(pytest.main(sys.argv[1:]))"
     marker = "gpu" if options.gpu else "not gpu"
-    paths = [] if any(_is_test_path(argument) for argument in options.rest) else [str(REPOSITORY / "tests")]
-    command = [str(environment.python), "-c", start, "-m", marker, *paths, *options.rest]
+    chosen = any(_is_test_path(argument) for argument in options.rest)
+    whole = [] if chosen else [*ALL_CORES, str(REPOSITORY / "tests")]
+    command = [str(environment.python), "-c", start, "-m", marker, *whole, *options.rest]
     return subprocess.run(command, cwd=REPOSITORY, env=variables, check=False).returncode
 
 

@@ -43,6 +43,7 @@ class Call:
         percent: how far the sampling run is, 0 to 1; worked out when it is asked for.
         step: number of the sampling step, from 0, worked out when it is asked for; None between two steps, where samplers of
             second order ask.
+        sigma: its noise level.
         size: height and width of its latents. Masks are brought to it; None leaves them as they are.
         views: windows for the temporal attention; None for attention over all frames of the call.
         iteration: which of how many samplings this is (FreeInit), from 0.
@@ -52,6 +53,7 @@ class Call:
     full: int
     percent: Callable[[], float] = float
     step: Callable[[], int | None] = int
+    sigma: float = 0.0
     size: tuple[int, int] | None = None
     views: Views | None = None
     iteration: tuple[int, int] = (0, 1)
@@ -97,6 +99,7 @@ def resolved(
         full=full,
         percent=cache(partial(percent_of, model_sampling, level)),
         step=partial(_step_at, options.get("sample_sigmas"), level),
+        sigma=level,
         size=size,
     )
 

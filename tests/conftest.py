@@ -40,11 +40,19 @@ def _host(path: str) -> None:
     args.cpu = os.environ.get("ANIMATEDIFF_GPU") != "1"
 
 
-torch.set_num_threads(2)
-torch.set_num_interop_threads(2)
+torch.set_num_threads(1)  # files run side by side
+torch.set_num_interop_threads(1)
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
 _package("animatediff_native", ROOT)
 _package("animatediff_tests", ROOT / "tests")
 if "COMFYUI_PATH" not in os.environ:
     raise pytest.UsageError("COMFYUI_PATH is not set: the tests run against a real ComfyUI. Use: python3 dev.py test")
 _host(os.environ["COMFYUI_PATH"])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side, a file stays in one process; those that need a server share one, or two would share a folder."""
+    for item in items:
+        folder = item.path.parent.name
+        group = "served" if folder in {"server", "browser"} else f"{folder}/{item.path.name}"
+        item.add_marker(pytest.mark.xdist_group(group))

@@ -34,7 +34,7 @@ class SparseControl(ControlNet):
 
     handles_context_windows = True
 
-    def __init__(self, model: ModelPatcher | None, config: SparseConfig, name: str, device: torch.device | None, dtype: torch.dtype | None) -> None:
+    def __init__(self, model: ModelPatcher, config: SparseConfig, name: str, device: torch.device | None, dtype: torch.dtype | None) -> None:
         rgb = config.kind == RGB
         super().__init__(
             compression_ratio=1 if rgb else 8,
@@ -43,8 +43,7 @@ class SparseControl(ControlNet):
             manual_cast_dtype=dtype,
             extra_conds=[],
         )
-        if model is not None:  # the host would wrap the network in a model of its own
-            self.control_model, self.control_model_wrapped = model.model, model
+        self.control_model, self.control_model_wrapped = model.model, model  # the host would make a model of its own
         self.config = config
         self.name = name
         self.settings = SparseSettings()

@@ -34,8 +34,6 @@ __all__ = [
 
 HANDLER = "context_handler"
 """Where the host finds the handler in ``model_options``."""
-PUBLISHED = "context_window"
-"""Where the host publishes the window of a call in ``transformer_options``."""
 SCHEDULES = list(CONTEXT_MAPPING)
 FUSE_METHODS = list(ContextFuseMethods.LIST_STATIC)
 MOVING = (ContextSchedules.UNIFORM_LOOPED, ContextSchedules.UNIFORM_STANDARD)

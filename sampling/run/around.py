@@ -1,8 +1,8 @@
 """Around a sampling run: one wrapper, whose stages run in one fixed order, whatever the order of our nodes in the graph.
 
-``follow`` adds it; ``animate``, ``windowed``, ``start`` and ``cfg`` call that, and whichever comes first adds it once. The
-stages: adopt the host's windows, check, restore the training schedule, fit the conditioning to the frames, make the preview
-and the noise, then sample as often as FreeInit asks.
+``follow`` adds it; ``animate``, ``windowed`` and ``start`` call that, and whichever comes first adds it once. The stages:
+adopt the host's windows, check, fit the conditioning to the frames, restore the training schedule, make the preview and the
+noise, then sample as often as FreeInit asks.
 """
 
 from __future__ import annotations
@@ -137,9 +137,8 @@ def around_run(
 ) -> Tensor:
     """Around a whole sampling run; see the head of this file for its stages."""
     guider: CFGGuider = executor.class_obj
-    free = _prepare(guider, noise.shape[0])
-    with _training_schedule(guider, sigmas) as sigmas:
-        if noise.shape[0] > 1:
+    with _prepared(guider, noise) as free, _training_schedule(guider, sigmas) as sigmas:
+        if _is_animation(noise) and noise.shape[0] > 1:
             callback = with_frames_preview(callback, guider.model_patcher)
         run = _Run(guider, noise, latent_image, sigmas, seed or 0, free)
         sampler = run.with_step_noise(sampler)
@@ -153,9 +152,28 @@ def around_run(
     return out
 
 
-def _prepare(guider: CFGGuider, frames: int) -> _FreeNoise | None:
-    """Windows, checks and conditioning of a run of ``frames``; returns the FreeNoise its windows ask for."""
-    model, options = guider.model_patcher, guider.model_options
+def _is_animation(noise: Tensor) -> bool:
+    """Whether latents are a batch of images: those of video and audio models have more axes, or fewer."""
+    return noise.ndim == 4
+
+
+@contextmanager
+def _prepared(guider: CFGGuider, noise: Tensor) -> Iterator[_FreeNoise | None]:
+    """Windows, checks and conditioning of a run; gives the FreeNoise its windows ask for.
+
+    A handler adopted from the host is this run's own, so what it worked out is dropped here, also after an error.
+    """
+    free = _prepare(guider, noise)
+    handler = guider.model_options.get(HANDLER)
+    try:
+        yield free
+    finally:
+        if isinstance(handler, FrameWindows | WindowPlan):
+            handler.forget()
+
+
+def _prepare(guider: CFGGuider, noise: Tensor) -> _FreeNoise | None:
+    model, options, frames = guider.model_patcher, guider.model_options, noise.shape[0]
     motions = model.get_additional_models_with_key(MOTION)
     if motions:
         check_alone(model)
@@ -165,7 +183,9 @@ def _prepare(guider: CFGGuider, frames: int) -> _FreeNoise | None:
     warnings = _check_frames(motions, frames, at_once)
     if motions:
         warnings += check_controls(guider.conds, [config_of(motion).family for motion in motions])
-    warn([*warnings, *fit_to_frames(guider.conds, frames)])
+    if _is_animation(noise):
+        warnings += fit_to_frames(guider.conds, frames)
+    warn(warnings)
     return free
 
 
@@ -202,6 +222,11 @@ class _Run:
         self.frame_noise = options.frames
         self.free_noise = None if switched_off or options.frames is not None else free
         self.free_init = options.free_init or FreeInit(iterations=1)
+        if self.free_init.iterations > 1 and not (_is_animation(noise) and noise.shape[0] > 1):
+            raise ValueError(
+                f"FreeInit needs a batch of at least 2 frames, (frames, channels, height, width); got {tuple(noise.shape)}. Raise the "
+                "batch size of the latent, or remove Apply FreeInit."
+            )
         self.iterations = self.free_init.iterations
         fresh = noise if options.frames is None else initial_noise(noise, seed, options.frames)
         self.first_noise = self._shuffled(fresh, seed)

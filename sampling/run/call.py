@@ -78,13 +78,13 @@ def _in_range(motion: ModelPatcher, sampling: ModelSampling, sigma: float) -> bo
 
 
 def _active_modules(
-    patchers: list[ModelPatcher], sampling: ModelSampling, sigma: float, call: Call, x: Tensor, several_devices: bool
+    patchers: list[ModelPatcher], sampling: ModelSampling, call: Call, x: Tensor, several_devices: bool
 ) -> tuple[ActiveModule, ...]:
-    """The motion modules whose step range holds ``sigma``, loaded; those out of range make room.
+    """The motion modules whose step range holds the call, loaded; those out of range make room.
 
     With several devices nothing is unloaded: model calls run in parallel threads, and unloading is not thread-safe.
     """
-    in_range = [patcher for patcher in patchers if _in_range(patcher, sampling, sigma)]
+    in_range = [patcher for patcher in patchers if _in_range(patcher, sampling, call.sigma)]
     if len(patchers) > 1 and not several_devices:
         load_only(in_range, among=patchers)
     found = [(patcher, _modulation(patcher, call, x.device)) for patcher in in_range]
@@ -148,7 +148,7 @@ def apply_model(
     patchers = model.current_patcher.get_additional_models_with_key(MOTION)
     call = call_of(transformer_options, x, len(transformer_options["cond_or_uncond"]), model.model_sampling, t)
     several_devices = "multigpu_thread_device" in transformer_options
-    modules = _active_modules(patchers, model.model_sampling, float(t.flatten()[0]), call, x, several_devices)
+    modules = _active_modules(patchers, model.model_sampling, call, x, several_devices)
     if not modules:
         return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kw)
     patches = transformer_options.get("patches", {})

@@ -6,10 +6,14 @@ Read by ``start.pin_frames`` and ``controls.placement``.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 
+from .lines import Line
 from .text import Range, read_range
 
+_JOINTS = re.compile(r"[ \t]{0,2}(?:(\.\.<?)[ \t]{0,2}|(%))")
+"""What holds a range or a percentage together, with a blank or two around it."""
 SPELLING = "numbers such as 0, -1, .5, 50% or 2..4, separated by commas"
 
 
@@ -21,8 +25,9 @@ def frame_list(text: str, frames: int) -> list[int]:
     Raises:
         ValueError: something else, a frame outside the animation, or one named twice.
     """
-    joined = re.sub(r"\s*(\.\.<?)\s*", r"\1", text)
-    chosen = [frame for part in filter(None, re.split(r"[,\s]+", joined)) for frame in _frames_of(part, text, frames)]
+    plain = unicodedata.normalize("NFKC", text).replace("\u2212", "-").strip().strip("[](){}")
+    parts = [part for piece in re.split(r"[,;]", plain) for part in _JOINTS.sub(r"\1\2", piece).split()]
+    chosen = [frame for part in parts for frame in _frames_of(part, text, frames)]
     if not chosen:
         raise ValueError("frames names no frame. Write for example 0 for the first, or 0, -1 for the first and the last.")
     if len(set(chosen)) < len(chosen):
@@ -38,7 +43,9 @@ def _frames_of(part: str, text: str, frames: int) -> range:
     except ValueError as error:
         raise ValueError(f"frames: {error}") from None
     if found is None:
-        raise ValueError(f"frames needs {SPELLING}; got {part!r} in {text!r}.")
+        near = Line(0, f"{part}:").spelling.partition(":")[0]
+        advice = f" Write {near} for a range." if ".." in near else ""
+        raise ValueError(f"frames needs {SPELLING}; got {part!r} in {text!r}.{advice}")
     ends = [position.frame(frames) for position in (found.start, found.end) if position is not None]
     for frame in ends:
         if not 0 <= frame < frames:
@@ -53,4 +60,4 @@ def _between(found: Range, ends: list[int], part: str) -> range:
     first, last = ends[0], ends[-1]
     if last < first:
         raise ValueError(f"frames: {part} ends before it begins. Write the earlier frame first.")
-    return range(first, last + (not found.end_exclusive or len(ends) == 1))
+    return range(first, max(last + (not found.end_exclusive), first + 1))

@@ -127,6 +127,7 @@ class _Reader:
         if self.at >= self.end and self.numbers:
             raise self.error("there is nothing here. Write for example 0: 1.0")
         if self.numbers and not re.search(r"[:=]", re.sub(r"#.*", "", self.text[self.at : self.end])):
+            self._check_pairs()
             return Timeline(values=tuple(self._plain_values()), text=self.text)
         keyframes: list[Keyframe] = []
         loose: list[Line] = []
@@ -153,21 +154,35 @@ class _Reader:
     def _check_near_misses(self, lines: list[Line], among_keyframes: bool) -> None:
         """Refuse lines that begin like a position and are none.
 
-        ``0-4: a cat`` never is a prompt. ``8 a dog`` may be one where nothing else speaks of positions.
+        ``0-4: a cat`` is never a prompt. ``8 a dog`` may be one where nothing else speaks of positions.
 
         Raises:
             TimelineError: the first such line, and how to write it.
         """
-        near = [line for line in lines if line.near]
+        near = [line for line in lines if line.spelling]
+        all_of_them = len(near) == len(lines) > 1 and near[0].begins_at_zero
         for line in near:
-            if line.is_marked or among_keyframes or len(near) == len(lines) > 1:
+            if among_keyframes or all_of_them or line.is_certain:
                 raise self._unplaced(line)
 
     def _unplaced(self, line: Line) -> TimelineError:
         """The error for a line that needs a position, with the right spelling if it has nearly one."""
-        if line.near:
-            return self.error(f"{line.advice}; text for all prompts goes to prepend or append.", line.at)
+        if line.spelling:
+            message = f"this begins like a position. Write {line.spelling} for a keyframe; text for all prompts goes to prepend or append."
+            return self.error(message, line.at)
         return self.error("a line between keyframes needs a position before it, such as 8:", line.at)
+
+    def _check_pairs(self) -> None:
+        """Refuse several lines of two numbers each: keyframes without their colon, or a list that should be one line.
+
+        Raises:
+            TimelineError: where the second of them begins.
+        """
+        lines = re.sub(r"#.*", "", self.text[self.at : self.end]).split("\n")
+        pairs = [re.fullmatch(r"\s*(\d+|\d*\.\d+)[ \t,]+([-+\d.eE]+)[ \t,]*", line) for line in lines]
+        if len(pairs) > 1 and all(pairs) and pairs[0] and float(pairs[0][1]) == 0:
+            message = f"two numbers on each line. Write {pairs[0][1]}: {pairs[0][2]} for keyframes, or a list on one line."
+            raise self.error(message)
 
     def _plain_values(self) -> Iterator[float]:
         if self.text[self.at] in "[(" and self.text[self.end - 1] == {"[": "]", "(": ")"}[self.text[self.at]]:
@@ -191,7 +206,8 @@ class _Reader:
         if found is None:
             if self.numbers:
                 line = Line(started, self._rest_of_line().strip())
-                raise self.error(f"{line.advice}." if line.is_marked else "needs a position and a number, such as 8: 0.5")
+                advice = f"this begins like a position. Write {line.spelling} for a keyframe."
+                raise self.error(advice if line.is_certain else "needs a position and a number, such as 8: 0.5")
             if self.text[started] in '"“' or not self._begins_line(started):
                 raise self.error('needs a position before a prompt, such as "8": "a cat"')
             return None

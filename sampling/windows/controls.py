@@ -150,7 +150,7 @@ class ControlCuts:
 
     def __init__(self) -> None:
         self._whole: dict[tuple[int, Size], tuple[ControlBase | WholeAdapter, ControlBase]] = {}  # the control is kept so that its id stays taken
-        self._cuts: dict[tuple[Indices, int, Size], ControlBase] = {}
+        self._cuts: dict[tuple[Indices, int, Size], tuple[ControlBase, ControlBase]] = {}
 
     def keep_only(self, windows: Iterable[Indices]) -> None:
         """Drop what belongs to windows that are not used any more, as with schedules that move per step."""
@@ -172,8 +172,8 @@ class ControlCuts:
             return control
         key = (indices, id(control), tuple(x.shape[-2:]))
         if key not in self._cuts:
-            self._cuts[key] = self._make(control, indices, x)
-        return self._cuts[key]
+            self._cuts[key] = (self._make(control, indices, x), control)
+        return self._cuts[key][0]
 
     def _make(self, control: ControlBase, indices: Indices, x: Tensor) -> ControlBase:
         if isinstance(control, CurvedControl):

@@ -9,7 +9,7 @@ holds, views, and several settings one after another. ``run.windowed`` puts a ha
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -36,7 +36,7 @@ from .cache import Records, RunCache
 from .indices import covering, full_windows
 from .options import WindowOptions
 
-__all__ = ["HANDLER", "FrameWindows", "WindowHandler", "WindowPlan", "adopted", "handler_for"]
+__all__ = ["HANDLER", "FrameWindows", "WindowPlan", "adopted", "handler_for"]
 
 
 class FrameWindows(IndexListContextHandler):
@@ -170,6 +170,7 @@ class FrameWindows(IndexListContextHandler):
     def forget(self, _: object = None) -> None:
         """Drop what one run worked out; called by the host when sampling ends, also by an error."""
         self.cache.clear()
+        self._model = None  # the host's handler keeps the model of its last call
 
 
 class WindowPlan(ContextHandlerABC):
@@ -178,7 +179,6 @@ class WindowPlan(ContextHandlerABC):
     def __init__(self, plan: tuple[WindowOptions, ...]) -> None:
         self.parts = [(options.start_percent, FrameWindows(options)) for options in plan]
         self.options = plan[0]
-        self.freenoise = False
 
     def _at(self, model: BaseModel, timestep: torch.Tensor) -> FrameWindows:
         """The handler whose time has come."""
@@ -220,18 +220,6 @@ class WindowPlan(ContextHandlerABC):
         """Drop what one run worked out."""
         for _start, handler in self.parts:
             handler.forget()
-
-
-class WindowHandler(Protocol):
-    """What ``run`` asks of a handler of ours."""
-
-    options: WindowOptions
-
-    def attended(self, frames: int) -> int: ...
-
-    def evaluated(self, frames: int) -> int: ...
-
-    def forget(self, _: object = None) -> None: ...
 
 
 def handler_for(options: WindowOptions) -> FrameWindows | WindowPlan:

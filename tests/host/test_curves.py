@@ -585,7 +585,7 @@ def test_what_is_no_strength(value: Any, words: str) -> None:
 
 
 def test_a_curve_over_steps_refuses_frames_at_once() -> None:
-    with pytest.raises(TimelineError, match=r"Line 2, column 1: over steps, places are parts"):
+    with pytest.raises(TimelineError, match=r"Line 2, column 1: over steps, positions are parts"):
         make_curve("0: 1\n8: 2", STEPS)
 
 
@@ -602,7 +602,7 @@ def test_compiled_graphs_of_other_lora_layers_are_other_graphs(model, motion, tm
         path = tmp_path / f"{keys}.safetensors"
         save_file(tensors, path)
         given = with_motion_lora(motion, path, make_curve(FADE))
-        found = _active_modules([given], model.model.model_sampling, 5.0, Call(range(16), 16, lambda: 0.0), torch.zeros(16, 4, 8, 8), False)
+        found = _active_modules([given], model.model.model_sampling, Call(range(16), 16, lambda: 0.0, sigma=5.0), torch.zeros(16, 4, 8, 8), False)
         names.append(_signature(found, None))
     assert names[0] != names[1]
 

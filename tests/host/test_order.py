@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from itertools import permutations
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,8 +13,12 @@ import torch
 from animatediff_native.nodes.apply import ApplyMotionModule
 from animatediff_native.nodes.context import ApplyContextWindows, ContextWindowOptions
 from animatediff_native.nodes.noise import ApplyFrameNoise, ApplyFreeInit
+from animatediff_native.sampling.run.around import around_run
 from animatediff_tests.tiny import conditioning, run_ksampler
+from comfy.cli_args import LatentPreviewMethod, args
+from comfy.context_windows import apply_freenoise
 from comfy.patcher_extension import WrappersMP
+from comfy.samplers import CFGGuider
 from comfy_extras.nodes_context_windows import ContextWindowsManualNode
 from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 from torch import Tensor
@@ -107,11 +112,14 @@ def test_freeinit_keeps_slow_motion_in_every_window(model, motion, way: Callable
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_freenoise_still_shuffles_what_is_fresh(model, motion, way: Callable[[Any, Any], Any]) -> None:
+def test_fresh_noise_is_the_hosts_freenoise(model, motion, way: Callable[[Any, Any], Any]) -> None:
+    """Bit for bit what the host's own function makes of the noise that is given without windows."""
     spy, given, _ = spied(way(model, motion))
-    run_ksampler(spy, frames=32, steps=1)
-    first = {frame.sum().item() for frame in given[0][:16]}
-    assert {frame.sum().item() for frame in given[0][16:]} <= first
+    run_ksampler(spy, frames=40, steps=1)
+    plain, noise, _ = spied(model)
+    run_ksampler(plain, frames=40, steps=1)
+    assert torch.equal(given[0], apply_freenoise(noise[0].clone(), 0, 16, 4, 1))
+    assert not torch.equal(given[0][16:], noise[0][16:])
 
 
 def test_noise_that_the_user_chose_per_frame_is_not_shuffled(model, motion) -> None:
@@ -137,11 +145,11 @@ def _steps(motion: Any) -> dict[str, Callable[[Any], Any]]:
 
 
 @pytest.mark.parametrize("scheduled", [False, True], ids=["alone", "a schedule after"])
-@pytest.mark.parametrize("names", [("motion", "freeinit"), ("motion", "freeinit", "noise", "windows")], ids="+".join)
+@pytest.mark.parametrize("names", [("motion", "freeinit"), ("motion", "freeinit", "windows"), ("motion", "noise", "windows", "freeinit")], ids="+".join)
 def test_the_order_of_our_nodes_changes_nothing(model, motion, names: tuple[str, ...], scheduled: bool) -> None:
     """Bit for bit, also with a ModelSampling node after all of them, which the motion module's schedule replaces."""
     made, orders = [], list(permutations(names))
-    for order in orders if len(names) < 3 else (orders[0], orders[9], orders[-1]):
+    for order in orders if len(names) < 4 else (orders[0], orders[9], orders[-1]):
         changed = model
         for name in order:
             changed = _steps(motion)[name](changed)
@@ -185,6 +193,64 @@ def test_one_wrapper_goes_around_a_run(model, motion) -> None:
         changed = step(changed)
     wrappers = changed.wrappers[WrappersMP.OUTER_SAMPLE]
     assert [len(found) for found in wrappers.values()] == [1]
+
+
+# --- what is no animation --------------------------------------------------------------------------------------------
+
+
+def test_latents_of_video_models_get_frame_noise_and_nothing_else(model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five axes and a live preview: no contact sheet is made of them, and their masks are not repeated."""
+    monkeypatch.setattr(args, "preview_method", LatentPreviewMethod.Latent2RGB)
+    noise, seen = torch.randn(2, 16, 3, 8, 8), []
+    guider = CFGGuider(frame_noise(model))
+    guider.conds = {"positive": [{"mask": torch.ones(3, 8, 8)}]}
+
+    class Executor:
+        class_obj = guider
+
+        def __call__(self, noise: Tensor, latent: Tensor, sampler: Any, sigmas: Tensor, mask: Any, callback: Any, *rest: Any) -> Tensor:
+            seen.append(noise)
+            callback(0, noise, noise, 1)
+            return noise
+
+    told: list[int] = []
+    around_run(Executor(), noise, torch.zeros_like(noise), None, torch.ones(2), None, lambda step, *_: told.append(step), False, 5)
+    assert told == [0] and seen[0].shape == noise.shape and not torch.equal(seen[0], noise)
+    assert guider.conds["positive"][0]["mask"].shape[0] == 3
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 8, 8), (2, 16, 3, 8, 8)])
+def test_freeinit_refuses_what_is_no_animation(model, shape: tuple[int, ...]) -> None:
+    """It would sample several times for nothing: one frame has no slow part over time."""
+    guider = CFGGuider(free_init(model))
+    guider.conds = {}
+    executor = SimpleNamespace(class_obj=guider)
+    noise = torch.randn(shape)
+    with pytest.raises(ValueError, match=r"FreeInit needs a batch of at least 2 frames.*got \(.*Raise the batch size"):
+        around_run(executor, noise, torch.zeros_like(noise), None, torch.ones(2))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_adopted_handler_keeps_nothing_after_its_run(model, motion, fails: bool) -> None:
+    """Cut conditioning, controls and the model would stay in memory until Python collects a circle."""
+    handlers: list[Any] = []
+
+    def note(executor: Any, *given: Any, **kw: Any) -> Any:
+        handlers.append(given[-1]["context_handler"] if isinstance(given[-1], dict) else None)
+        if fails and len(handlers) == 1:
+            raise RuntimeError("a made-up failure")
+        return executor(*given, **kw)
+
+    windowed = windowed_by_the_host(model, motion)
+    windowed.add_wrapper_with_key(WrappersMP.CALC_COND_BATCH, "note", note)
+    if fails:
+        with pytest.raises(RuntimeError, match="made-up"):
+            run_ksampler(windowed, frames=24, steps=1)
+    else:
+        run_ksampler(windowed, frames=24, steps=1)
+    handler = handlers[0]
+    assert type(handler).__name__ == "FrameWindows" and handler._model is None
+    assert not handler.cache._resized and not handler.cache.controls._cuts and handler.cache._windows == (None, [])
 
 
 # --- FreeInit's noise level ------------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ NODES = {
 }
 TEXT_EVENT = 3
 """The host's number for binary messages with a text for a node to show."""
+ENDS = ("execution_success", "execution_error", "execution_interrupted")
 FAST = {**SMALL, "width": 64, "height": 64, "steps": 2}
 del FAST["batch_size"]
 FRAMES = {
@@ -113,12 +114,17 @@ def texts_sent(client: ComfyClient, prompt: dict[str, Any]) -> list[tuple[str, s
     found = []
     with client._socket() as socket:
         prompt_id = client.queue(prompt)
-        while client.history(prompt_id) is None:
-            message = socket.read(timeout=0.5)
+        while True:
+            message = socket.read(timeout=60)
+            assert message is not None, "the prompt has not ended"
             if isinstance(message, bytes) and struct.unpack(">I", message[:4])[0] == TEXT_EVENT:
                 (length,) = struct.unpack(">I", message[4:8])
                 found.append((message[8 : 8 + length].decode(), message[8 + length :].decode()))
-    return found
+            elif isinstance(message, str) and message:
+                told = json.loads(message)
+                if told["type"] in ENDS and told["data"].get("prompt_id") == prompt_id:
+                    assert told["type"] == "execution_success"
+                    return found
 
 
 def test_warnings_stand_on_the_node_that_samples(client: ComfyClient) -> None:
