@@ -50,6 +50,7 @@ if "COMFYUI_PATH" not in os.environ:
 _host(os.environ["COMFYUI_PATH"])
 
 
+@pytest.hookimpl(tryfirst=True)  # before the names of groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side, a file stays in one process; those that need a server share one, or two would share a folder."""
     for item in items:

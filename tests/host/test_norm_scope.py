@@ -11,6 +11,7 @@ import pytest
 import torch
 from animatediff_native.demo import synthetic
 from animatediff_native.motion.config import NORM_SCOPES, NormScope, Overrides
+from animatediff_native.sampling.frames import CALL
 from animatediff_native.sampling.modules.load import load_motion_module
 from animatediff_native.sampling.run.animate import animate
 from animatediff_native.sampling.run.layers import find_norms
@@ -129,7 +130,7 @@ def test_windows_pool_their_own_frames(model, v1) -> None:
     seen = []
     animated = animate(model, v1, windows)
     animated.set_model_unet_function_wrapper(
-        lambda f, a: (seen.append(a["c"]["transformer_options"]["animatediff_frames"]), f(a["input"], a["timestep"], **a["c"]))[1]
+        lambda f, a: (seen.append(a["c"]["transformer_options"][CALL].frames), f(a["input"], a["timestep"], **a["c"]))[1]
     )
     run_ksampler(animated, frames=32, steps=1)
     assert seen == [16, 16]

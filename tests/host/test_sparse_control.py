@@ -117,12 +117,12 @@ def test_places(settings: SparseSettings, images: int, frames: int, wanted: dict
 @pytest.mark.parametrize(
     ("settings", "images", "frames", "message"),
     [
-        (SparseSettings(), 17, 16, "17 images for a clip of 16 frames"),
+        (SparseSettings(), 17, 16, "17 images for an animation of 16 frames"),
         (SparseSettings("first and last"), 3, 16, "First and last need 1 or 2 images; got 3"),
-        (SparseSettings("indexes", "0, 20"), 2, 16, "Frame 20 is outside this clip of 16 frames"),
+        (SparseSettings("indexes", "0, 20"), 2, 16, "Frame 20 is outside this animation of 16 frames"),
         (SparseSettings("indexes", "0, 1, 2"), 2, 16, r"2 images for 3 frames \(indexes\)"),
         (SparseSettings("mask"), 1, 16, "needs a hint_mask"),
-        (SparseSettings("mask", hint_mask=torch.ones(12, 8, 8)), 1, 16, "hint_mask has 12 masks, the clip 16 frames"),
+        (SparseSettings("mask", hint_mask=torch.ones(12, 8, 8)), 1, 16, "hint_mask has 12 masks, the animation 16 frames"),
         (SparseSettings("mask", hint_mask=torch.zeros(16, 8, 8)), 1, 16, "hint_mask is empty in all 16 frames"),
     ],
 )
@@ -348,13 +348,13 @@ def test_what_images_need(controls) -> None:
 
 
 def test_more_images_than_frames(model, other_motion, controls) -> None:
-    with pytest.raises(ValueError, match="20 images for a clip of 16 frames"):
+    with pytest.raises(ValueError, match="20 images for an animation of 16 frames"):
         apply(controls["rgb"], pictures(20), latent={"samples": torch.zeros(16, 4, 8, 8)})
     conds = controls["rgb"].copy()
     conds.set_cond_hint(pictures(20).movedim(-1, 1), 1.0, (0.0, 1.0), vae=Encoder())
     positive = [[conditioning(1)[0][0], {"control": conds, "control_apply_to_uncond": True}]]
     animated = animate(model, other_motion)
-    with pytest.raises(ValueError, match="20 images for a clip of 16 frames"):
+    with pytest.raises(ValueError, match="20 images for an animation of 16 frames"):
         clip(animated, (positive, conditioning(2)))
     assert torch.isfinite(run_ksampler(animated)).all()
 
@@ -365,7 +365,7 @@ def test_another_motion_module_is_worth_a_warning(model, motion, other_motion, c
         clip(animate(model, other_motion), conds, steps=1)
         assert "SparseCtrl" not in caplog.text
         clip(animate(model, motion), conds, steps=1)
-    assert "rgb.safetensors (SparseCtrl) was made for the motion module v3_sd15_mm; this clip has another (v2)" in caplog.text
+    assert "rgb.safetensors (SparseCtrl) was made for the motion module v3_sd15_mm; this animation has another (v2)" in caplog.text
 
 
 def test_other_files(tmp_path: Path) -> None:

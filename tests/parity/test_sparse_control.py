@@ -49,7 +49,7 @@ def respelled(state: dict[str, Tensor], kind: str, spelling: str) -> dict[str, T
 
 def load(state: dict[str, Tensor], folder: Path, name: str = "sparse.safetensors") -> SparseControlNet:
     save_file({key: tensor.contiguous() for key, tensor in state.items()}, folder / name)
-    return load_sparse_network(folder / name)[1]
+    return load_sparse_network(folder / name)[1].model
 
 
 def inputs(kind: str, conds: int = 2) -> dict[str, Any]:
@@ -241,7 +241,8 @@ def test_full_size_files(kind: str, spelling: str, monkeypatch: pytest.MonkeyPat
     public = FORMATS[SPELLINGS[spelling].format(kind)]
     tensors = {key: torch.empty(shape, device="meta") for key, shape in public.shapes(FULL).items()}
     monkeypatch.setattr(sparse_network, "open_file", lambda path: ModelFile(public.file, tensors, {}))
-    config, network = load_sparse_network(public.file)
+    config, patcher = load_sparse_network(public.file)
+    network = patcher.model
     assert (config.kind, config.motion.positions, config.text_width) == (kind, 32, 768)
     assert network.motion.sites().keys() == {1, 2, 4, 5, 7, 8, 10, 11}
     assert sum(t.numel() for t in network.state_dict().values()) == (496_956_160 if kind == "rgb" else 498_028_064)
