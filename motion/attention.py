@@ -83,5 +83,6 @@ class TemporalAttention(nn.Module):
         q, k, v = (changes.apply(layer, tokens) for layer in (self.to_q, self.to_k, self.to_v))
         if scale is not None:
             k = k * scale.to(k.dtype)
+        # (B, F, P, C) -> (B, P * 8, F, d): every head of every pixel is a head of its own
         q, k, v = (t.view(b, frames, heads, channels // HEADS).transpose(1, 2) for t in (q, k, v))
         return changes.apply(self.to_out[0], attention(q, k, v, heads).view(b, frames, pixels, channels))

@@ -77,15 +77,22 @@ def metadata_alpha(metadata: Mapping[str, str]) -> float | None:
         return None
 
 
+def _has_other_half(key: str, tensors: Mapping[str, Tensor]) -> bool:
+    """Whether what belongs to a tensor is there too: up and down to each other, and up to an alpha, which is one number."""
+    up, down = ".lora_up.weight", ".lora_down.weight"
+    if key.endswith(".alpha"):
+        return key.removesuffix(".alpha") + up in tensors and tensors[key].numel() == 1
+    if key.endswith(up):
+        return key.removesuffix(up) + down in tensors
+    return not key.endswith(down) or key.removesuffix(down) + up in tensors
+
+
 def _check_pairs(tensors: Mapping[str, Tensor], name: str) -> None:
     """Raise ValueError unless every half has its other half, and the two multiply.
 
     The host would pass over a pair that does not, with nothing but a line in the log.
     """
-    swap = {".lora_up.weight": ".lora_down.weight", ".lora_down.weight": ".lora_up.weight"}
-    halves = [k for k in tensors for end in swap if k.endswith(end) and k.removesuffix(end) + swap[end] not in tensors]
-    halves += [k for k in tensors if k.endswith(".alpha") and f"{k.removesuffix('.alpha')}.lora_up.weight" not in tensors]
-    halves += [k for k, alpha in tensors.items() if k.endswith(".alpha") and alpha.numel() != 1]
+    halves = [key for key in tensors if not _has_other_half(key, tensors)]
     if halves:
         raise ValueError(f"{name} is incomplete: {len(halves)} tensors lack their other half, first {min(halves)}.")
     for key, up in tensors.items():

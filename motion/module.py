@@ -141,13 +141,13 @@ class TemporalTransformer(nn.Module):
         self, hidden: Tensor, frames: int, attention: Attention, modulation: Modulation, views: Views | None
     ) -> Tensor:
         """Normed pixels ``(B·F, C, P)`` -> what they add, in the same shape. ``modulation`` is that of these pixels."""
-        tokens = hidden.transpose(1, 2).unflatten(0, (-1, frames))
+        tokens = hidden.transpose(1, 2).unflatten(0, (-1, frames))  # (B, F, P, C)
         tokens = modulation.changes.apply(self.proj_in, tokens)
         tokens = self.transformer_blocks[0](tokens, attention, modulation, views)
         tokens = modulation.changes.apply(self.proj_out, tokens)
         if modulation.influence is not None:
             tokens = tokens * modulation.influence.to(tokens.dtype)
-        return tokens.flatten(0, 1).transpose(1, 2)
+        return tokens.flatten(0, 1).transpose(1, 2)  # (B·F, C, P)
 
 
 def pooled(norm: Callable[[Tensor], Tensor], x: Tensor, frames: int) -> Tensor:
