@@ -92,7 +92,7 @@ class _FreeNoise:
     overlap: int
 
 
-def _adopt_windows(options: HostOptions, animated: bool) -> _FreeNoise | None:
+def _adopt_windows(options: HostOptions, animated: bool, noise: Tensor) -> _FreeNoise | None:
     """Put a handler of ours in place of the host's own, and take FreeNoise over from it.
 
     The host shuffles the noise of every sampling; what FreeInit keeps from the last result must not be shuffled again.
@@ -100,12 +100,13 @@ def _adopt_windows(options: HostOptions, animated: bool) -> _FreeNoise | None:
     Args:
         options: the run's own ``model_options``.
         animated: whether the MODEL has a motion module; without one, the host's handler keeps its windows.
+        noise: of the run; that of video models is left to the host.
     """
     handler = options.get(HANDLER)
     if isinstance(handler, IndexListContextHandler) and not isinstance(handler, FrameWindows):
         if animated:
             options[HANDLER] = handler = adopted(handler)
-        elif handler.dim == 0 and handler.freenoise:
+        elif handler.dim == 0 and handler.freenoise and _is_animation(noise):
             options[HANDLER] = quiet = _quiet(handler)
             return _FreeNoise(quiet.context_length, quiet.context_overlap)
     if isinstance(handler, FrameWindows | WindowPlan) and handler.options.freenoise:
@@ -177,7 +178,7 @@ def _prepare(guider: CFGGuider, noise: Tensor) -> _FreeNoise | None:
     motions = model.get_additional_models_with_key(MOTION)
     if motions:
         check_alone(model)
-    free = _adopt_windows(options, bool(motions))
+    free = _adopt_windows(options, bool(motions), noise)
     handler = options.get(HANDLER)
     at_once = handler.attended(frames) if isinstance(handler, FrameWindows | WindowPlan) else frames
     warnings = _check_frames(motions, frames, at_once)
