@@ -47,7 +47,7 @@ class MotionLoRA:
 
 
 def _dotted(path: str) -> str:
-    """A path in which underscores stand for dots, in dots. Others as they are."""
+    """A path in which underscores stand for dots, in dots. Others are not changed."""
     if (match := _UNDERSCORED.match(path)) is None:
         return path
     block = match["block"] if match["block"] == "mid_block" else match["block"].replace("blocks_", "blocks.")

@@ -106,7 +106,7 @@ class PinFrames(io.ComfyNode):
                 io.Image.Input("images", tooltip="One for all frames or one for each; cut to the latent's shape."),
                 io.Vae.Input("vae", tooltip="The checkpoint's VAE; it encodes the images."),
                 io.String.Input("frames", default="0", tooltip=frames),
-                share("strength", 1.0, "1.0 keeps the images as they are; less lets sampling change them."),
+                share("strength", 1.0, "With 1.0 the images are not changed; with less, sampling may change them."),
                 choice("fill", FILLS, FILLS[0], fill),
             ],
             outputs=[io.Latent.Output("latent", tooltip="The animation with its pinned frames, for any sampler.")],

@@ -26,7 +26,13 @@ BISECTIONS = 24
 
 
 class NoiseSchedule(Protocol):
-    """A noise schedule of the host, as far as time is concerned."""
+    """A noise schedule of the host.
+
+    Attributes:
+        sigma_max: of its last training step.
+    """
+
+    sigma_max: Tensor
 
     def percent_to_sigma(self, percent: float) -> float:
         """The sigma at a part of the sampling run, 0 to 1."""
@@ -44,7 +50,7 @@ class Call:
         step: number of the sampling step, from 0, worked out when it is asked for; None between two steps, where samplers of
             second order ask.
         sigma: its noise level.
-        size: height and width of its latents. Masks are brought to it; None leaves them as they are.
+        size: height and width of its latents. Masks are brought to it; with None they are not changed.
         views: windows for the temporal attention; None for attention over all frames of the call.
         iteration: which of how many samplings this is (FreeInit), from 0.
     """

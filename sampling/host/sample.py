@@ -54,20 +54,6 @@ Latent = dict[str, Any]
 """What travels on a LATENT socket: ``samples`` and perhaps a ``noise_mask``."""
 
 
-class ModelSampling(Protocol):
-    """A noise schedule of the host.
-
-    Attributes:
-        sigma_max: of its last training step.
-    """
-
-    sigma_max: Tensor
-
-    def percent_to_sigma(self, percent: float) -> float:
-        """The sigma at a part of the sampling run, 0 to 1."""
-        ...
-
-
 class StepCallback(Protocol):
     """Called after each sampling step with the denoised latents ``x0`` and the noisy ``x``."""
 
@@ -89,12 +75,6 @@ def run_ksampler(
 ) -> Latent:
     """What the host's KSampler node does; ``names`` are those of sampler and scheduler."""
     return host_nodes.common_ksampler(model, seed, steps, cfg, *names, *prompts, latent, denoise=denoise)[0]
-
-
-def schedule_of(model: ModelPatcher) -> ModelSampling:
-    """The noise schedule of a MODEL."""
-    schedule: Any = model.get_model_object(MODEL_SAMPLING)
-    return schedule
 
 
 @contextmanager

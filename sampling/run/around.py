@@ -20,14 +20,14 @@ from torch import Tensor
 from ..controls.sparse import check_controls
 from ..frames import CALL, resolved, whole
 from ..host.memory import ModelPatcher
-from ..host.sample import CFGGuider, Sampler, StepCallback, sampling_with, schedule_of, warn
+from ..host.sample import CFGGuider, Sampler, StepCallback, sampling_with, warn
 from ..host.windows import IndexListContextHandler, free_noise
 from ..host.wrappers import MOTION, NOISE, RUN, BaseModel, Executor, HostOptions, WrappersMP, put_wrapper
 from ..modules.settings import config_of, family_of, settings_of
 from ..start.free_init import FreeInit, diffused, low_pass, reinitialized
 from ..start.noise import FrameNoise, NoiseOptions, initial_noise, with_step_noise
 from ..windows.handler import HANDLER, FrameWindows, WindowPlan, adopted
-from .betas import restore_beta_schedule
+from .betas import restore_beta_schedule, schedule_of
 from .conditioning import fit_to_frames
 from .norms import evaluates_apart
 from .preview import with_frames_preview
@@ -100,7 +100,7 @@ def _adopt_windows(options: HostOptions, animated: bool, noise: Tensor) -> _Free
     Args:
         options: the run's own ``model_options``.
         animated: whether the MODEL has a motion module; without one, the host's handler keeps its windows.
-        noise: of the run; that of video models is left to the host.
+        noise: of the run; that of video models is not shuffled by us.
     """
     handler = options.get(HANDLER)
     if isinstance(handler, IndexListContextHandler) and not isinstance(handler, FrameWindows):
@@ -109,7 +109,7 @@ def _adopt_windows(options: HostOptions, animated: bool, noise: Tensor) -> _Free
         elif handler.dim == 0 and handler.freenoise and _is_animation(noise):
             options[HANDLER] = quiet = _quiet(handler)
             return _FreeNoise(quiet.context_length, quiet.context_overlap)
-    if isinstance(handler, FrameWindows | WindowPlan) and handler.options.freenoise:
+    if isinstance(handler, FrameWindows | WindowPlan) and handler.options.freenoise and _is_animation(noise):
         return _FreeNoise(handler.options.length, handler.options.overlap)
     return None
 
@@ -136,7 +136,12 @@ def around_run(
     seed: int | None = None,
     **kw: Any,
 ) -> Tensor:
-    """Around a whole sampling run; see the head of this file for its stages."""
+    """Around a whole sampling run; see the head of this file for its stages.
+
+    Args:
+        noise, latent_image: ``(F, C, H, W)``, on the CPU; noise of zeros means that the user switched it off.
+        sigmas: ``(steps + 1,)``, falling.
+    """
     guider: CFGGuider = executor.class_obj
     with _prepared(guider, noise) as free, _training_schedule(guider, sigmas) as sigmas:
         if _is_animation(noise) and noise.shape[0] > 1:

@@ -14,11 +14,18 @@ import torch
 from torch import Tensor
 
 from ...motion.config import BetaSchedule
+from ..frames import NoiseSchedule
 from ..host.memory import ModelPatcher
 from ..host.sample import EPS, LCM, MODEL_SAMPLING, ModelSamplingDiscrete, ModelSamplingDiscreteDistilled
 
 HOST_CURVES = {"linear": "sqrt_linear", "scaled_linear": "linear"}
 """Authors' name of a beta curve -> the host's."""
+
+
+def schedule_of(model: ModelPatcher) -> NoiseSchedule:
+    """The noise schedule of a MODEL."""
+    schedule: Any = model.get_model_object(MODEL_SAMPLING)
+    return schedule
 
 
 def _sampling_settings(betas: BetaSchedule) -> dict[str, Any]:

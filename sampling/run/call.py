@@ -16,10 +16,9 @@ from ...motion.low_rank import Changes
 from ...motion.model import Site
 from ...motion.module import Modulation, TemporalBlock
 from ...motion.views import Views
-from ..frames import Call, call_of
+from ..frames import Call, NoiseSchedule, call_of
 from ..host.attention import host_attention
 from ..host.memory import ModelPatcher, load_only
-from ..host.sample import ModelSampling
 from ..host.wrappers import MOTION, Executor, HostOptions
 from ..modules.settings import config_of, curved_loras, settings_of
 from ..timeline.curve import Strength, value_at
@@ -72,13 +71,13 @@ def _modulation(motion: ModelPatcher, call: Call, device: torch.device) -> Modul
     )
 
 
-def _in_range(motion: ModelPatcher, sampling: ModelSampling, sigma: float) -> bool:
+def _in_range(motion: ModelPatcher, sampling: NoiseSchedule, sigma: float) -> bool:
     settings, percent_to_sigma = settings_of(motion), sampling.percent_to_sigma
     return percent_to_sigma(settings.end_percent) < sigma <= percent_to_sigma(settings.start_percent)
 
 
 def _active_modules(
-    patchers: list[ModelPatcher], sampling: ModelSampling, call: Call, x: Tensor, several_devices: bool
+    patchers: list[ModelPatcher], sampling: NoiseSchedule, call: Call, x: Tensor, several_devices: bool
 ) -> tuple[ActiveModule, ...]:
     """The motion modules whose step range holds the call, loaded; those out of range make room.
 

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from ..frames import call_of
 from ..host.memory import ModelPatcher
-from ..host.sample import CFGGuider, guided_with, schedule_of
+from ..host.sample import CFGGuider, guided_with
 from ..host.wrappers import CFG, Executor, HostOptions, WrappersMP, put_wrapper
 from ..timeline.curve import Curve, value_at
+from .betas import schedule_of
 
 
 def with_cfg_curve(model: ModelPatcher, curve: Curve) -> ModelPatcher:

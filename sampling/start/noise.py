@@ -39,6 +39,13 @@ class FrameNoise:
     overlap: int = 4
     shared: float = 0.0
 
+    def __post_init__(self) -> None:
+        if self.kind == FREENOISE and not 0 <= self.overlap < self.length:
+            raise ValueError(
+                f"overlap must be less than length for the kind freenoise, or windows never advance; got overlap {self.overlap} "
+                f"and length {self.length}. Use an overlap of about {self.length // 4}."
+            )
+
 
 @dataclass(frozen=True)
 class NoiseOptions:

@@ -88,19 +88,19 @@ Encoded = list[Any]
 def _encode(clip: CLIP, hooks: Mapping[int, HookGroup], plan_: Travel) -> dict[int, Encoded]:
     """What each used keyframe's prompt encodes to; each distinct prompt is encoded once."""
     known: dict[tuple[str, int], Encoded] = {}
-    clips = {0: clip}
+    encoders = {0: clip}
     bar = ProgressBar(len(plan_.used))
     for done, key in enumerate(plan_.used):
         number, keyframe = plan_.hooks(key), plan_.keys[key].keyframe
-        if number not in clips:
+        if number not in encoders:
             if number not in hooks:
                 message = f"hooks {number} is not connected. Connect LoRA hooks to the socket hooks_{number}."
                 raise TimelineError(message, plan_.timeline.text, keyframe.offset)
-            clips[number] = with_prompt_hooks(clip, hooks[number])
+            encoders[number] = with_prompt_hooks(clip, hooks[number])
         prompt = (plan_.prompts[key], number)
         if prompt not in known:
             stop_if_interrupted()
-            known[prompt] = clips[number].encode_from_tokens_scheduled(clips[number].tokenize(prompt[0]), show_pbar=False)
+            known[prompt] = encoders[number].encode_from_tokens_scheduled(encoders[number].tokenize(prompt[0]), show_pbar=False)
         bar.update_absolute(done + 1)
     return {key: known[plan_.prompts[key], plan_.hooks(key)] for key in plan_.used}
 

@@ -27,7 +27,7 @@ _POSITION = r"(?:\d+(?:\.\d+)?%|\d*\.\d+|-?\d+(?!\.\d))"
 _RANGE = rf"(?P<start>{_POSITION})(?:[ \t]*\.\.(?!\.)(?P<exclusive><?)[ \t]*(?P<end>{_POSITION}))?"
 _WHOLE_RANGE = re.compile(_RANGE, re.ASCII)
 _LINE_KEY = re.compile(rf"{_RANGE}(?P<words>(?:[ \t]+[\w-]+)*)[ \t]*:", re.ASCII)
-_EQUALS_KEY = re.compile(r"(?P<key>[\d.:-]+)[ \t]*=", re.ASCII)
+_EQUALS_KEY = re.compile(r"(?P<key>[\d.:-]+)[ \t]*=(?!>)", re.ASCII)
 _QUOTED_KEY = re.compile(r"[\"“'‘](?P<key>[^\"“”'‘’\n]*)[\"”'’]\s*[:=]\s*")
 _SECOND_KEY = re.compile(rf"(?:^|,)\s*(?P<key>{_POSITION})\s*:(?:\s|$)", re.ASCII)
 """Inside a prompt without quotes: what was meant to be another keyframe."""
@@ -52,7 +52,7 @@ def _position_of(text: str) -> Position:
     if text.endswith("%") or "." in text:
         part = float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
         if part > 1:
-            raise ValueError(f"{text} lies after the end. A number with a point is a part of the animation, 0.0 to 1.0.")
+            raise ValueError(f"{text} lies after the end. Parts of the animation go from 0.0 to 1.0, or from 0% to 100%.")
         return Position(part, True)
     if len(text) > 7 or abs(int(text)) > MOST:
         raise ValueError(f"frame numbers go up to {MOST}.")
@@ -126,7 +126,7 @@ class _Reader:
     def timeline(self) -> Timeline:
         if self.at >= self.end and self.numbers:
             raise self.error("there is nothing here. Write for example 0: 1.0")
-        if self.numbers and not re.search(r"[:=]", re.sub(r"#.*", "", self.text[self.at : self.end])):
+        if self.numbers and not re.search(r"[:;=]", re.sub(r"#.*", "", self.text[self.at : self.end])):
             self._check_pairs()
             return Timeline(values=tuple(self._plain_values()), text=self.text)
         keyframes: list[Keyframe] = []
@@ -173,12 +173,13 @@ class _Reader:
         return self.error("a line between keyframes needs a position before it, such as 8:", line.at)
 
     def _check_pairs(self) -> None:
-        """Refuse several lines of two numbers each: keyframes without their colon, or a list that should be one line.
+        """Refuse several lines of two numbers each, the first at 0: keyframes without their colon, or a list.
 
         Raises:
-            TimelineError: where the second of them begins.
+            TimelineError: at the first of them.
         """
-        lines = re.sub(r"#.*", "", self.text[self.at : self.end]).split("\n")
+        text = re.sub(r"#.*", "", self.text[self.at : self.end]).strip("[]() \t\n")
+        lines = [line for line in text.split("\n") if line.strip(" \t\r,")]
         pairs = [re.fullmatch(r"\s*(\d+|\d*\.\d+)[ \t,]+([-+\d.eE]+)[ \t,]*", line) for line in lines]
         if len(pairs) > 1 and all(pairs) and pairs[0] and float(pairs[0][1]) == 0:
             message = f"two numbers on each line. Write {pairs[0][1]}: {pairs[0][2]} for keyframes, or a list on one line."
@@ -207,7 +208,7 @@ class _Reader:
             if self.numbers:
                 line = Line(started, self._rest_of_line().strip())
                 advice = f"this begins like a position. Write {line.spelling} for a keyframe."
-                raise self.error(advice if line.is_certain else "needs a position and a number, such as 8: 0.5")
+                raise self.error(advice if line.spelling else "needs a position and a number, such as 8: 0.5")
             if self.text[started] in '"“' or not self._begins_line(started):
                 raise self.error('needs a position before a prompt, such as "8": "a cat"')
             return None

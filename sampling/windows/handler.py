@@ -262,7 +262,7 @@ def adopted(handler: IndexListContextHandler) -> FrameWindows:
     """A handler of ours from the host's own, set by its Context Windows node, for a batch of frames.
 
     Raises:
-        ValueError: the host's handler cuts along another axis than the frames.
+        ValueError: the host's handler cuts along another axis than the frames, or its windows never advance.
     """
     if handler.dim != 0:
         raise ValueError(

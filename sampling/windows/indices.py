@@ -9,13 +9,14 @@ IndexList = list[int]
 
 
 def full_windows(index_lists: Iterable[IndexList], frames: int, length: int, may_wrap: bool) -> list[IndexList]:
-    """The windows that a motion module can take: as long as it was trained on, ascending, every frame once.
+    """The windows that a motion module can take: ``length`` frames long, ascending, every frame once.
 
     The host's schedules can run past the end of the animation, leave a short rest, repeat a window, or, with strides, come
     round and hold frames twice or backwards. Windows past the end are moved back to it, a short rest becomes the last
     full window, and the others are left out.
 
     Args:
+        index_lists: as the host chose them, for an animation of ``frames``.
         may_wrap: whether a window may go once over the end of the animation to its beginning, as in loops.
     """
     windows: list[IndexList] = []

@@ -121,6 +121,13 @@ def test_the_filter(kind: str) -> None:
     assert torch.allclose(low_pass((6, 8, 10), options), naive_filter(6, 8, 10, options), atol=1e-6)
 
 
+@pytest.mark.parametrize("overlap", [4, 9, -1])
+def test_freenoise_that_never_advances_is_refused(overlap: int) -> None:
+    with pytest.raises(ValueError, match=rf"got overlap {overlap} and length 4. Use an overlap of about 1"):
+        FrameNoise("freenoise", length=4, overlap=overlap)
+    assert FrameNoise("repeated", length=4, overlap=overlap).length == 4
+
+
 def test_the_ideal_filter_keeps_what_the_authors_keep() -> None:
     """187 of 1,024 frequencies at the defaults, in their code and in diffusers; 9 with the square of the cut-off."""
     assert low_pass((16, 8, 8), FreeInit(filter="ideal")).sum() == 187

@@ -42,7 +42,7 @@ def images(*values: float) -> Tensor:
     ("text", "frames", "wanted"),
     [("0", 16, [0]), ("0, -1", 16, [0, 15]), ("0 50% 100%", 17, [0, 8, 16]), ("-16,3", 16, [0, 3]), ("0%", 1, [0]), ("33.3%", 4, [1]),
      ("0, 2..4, .5, -1", 16, [0, 2, 3, 4, 8, 15]), ("2 .. <4", 16, [2, 3]), ("-3..-1", 16, [13, 14, 15]), ("50%..100%", 5, [2, 3, 4]),
-     ("50 %", 17, [8]), ("[0; 4]", 16, [0, 4]), ("0，−1", 16, [0, 15]), ("3..<3", 16, [3])],
+     ("50 %", 17, [8]), ("[0; 4]", 16, [0, 4]), ("0，−1", 16, [0, 15]), ("3..<3", 16, [3]), ("13..<16", 16, [13, 14, 15])],
 )
 def test_frames_as_text(text: str, frames: int, wanted: list[int]) -> None:
     assert frame_list(text, frames) == wanted
@@ -57,9 +57,13 @@ def test_frames_as_text(text: str, frames: int, wanted: list[int]) -> None:
         ("4..2", "4..2 ends before it begins"),
         ("0..4, 4", "names frame 4 twice"),
         ("2..16", "Frame 2..16 is outside"),
+        ("0 - 4", "Write 0..4"),
+        ("2 to 4", "Write 2..4"),
+        ("last", "Write -1"),
+        ("0..<17", "Frame 0..<17 is outside"),
         ("99999999", "frame numbers go up to"),
         ("1.5", "1.5 lies after the end"),
-        ("0-4", "numbers such as 0, -1, .5, 50% or 2..4, separated by commas; got '0-4' in '0-4'. Write 0..4 for a range"),
+        ("0-4", "numbers such as 0, -1, .5, 50% or 2..4, separated by commas; got '0-4' in '0-4'. Write 0..4"),
         ("first", "got 'first' in 'first'"),
         ("", "names no frame"),
         ("0, -16", "names frame 0 twice"),

@@ -128,6 +128,10 @@ def test_any_text_is_read_or_refused_with_its_position(kind: str) -> None:
         ("0...8: 1", NUMBERS, 1, 1, "Write 0..8: 1 for a keyframe."),
         ("0-4: 1", NUMBERS, 1, 1, "Write 0..4: 1 for a keyframe."),
         ("0: 1\nframe 8: 0.5", NUMBERS, 2, 1, "Write 8: 0.5 for a keyframe."),
+        ("8; 1", NUMBERS, 1, 1, "Write 8: 1 for a keyframe."),
+        ("0: 1\n8 2", NUMBERS, 2, 1, "Write 8: 2 for a keyframe."),
+        ("0: 1\nlast: 2", NUMBERS, 2, 1, "Write -1: 2 for a keyframe."),
+        ("0: 1, 101%: 2", NUMBERS, 1, 7, "from 0% to 100%"),
         ("0: 1\neight: 0.5", NUMBERS, 2, 1, "needs a position and a number"),
         ("“a cat”", TEXTS, 1, 1, "needs a position before"),
         ("99999999: a", TEXTS, 1, 1, "frame numbers go up to"),
@@ -171,6 +175,15 @@ NEARLY = [
     ("0: a cat\nlast: a dog", 2, "-1: a dog"),
     ("first: a cat\nlast: a dog", 1, "0: a cat"),
     ("0: a cat\n8", 2, "8: a prompt"),
+    ("frame -1: a dog", 1, "-1: a dog"),
+    ("0: a cat\nkeyframe -4 a dog", 2, "-4: a dog"),
+    ("0: a cat\n8..-1 a dog", 2, "8..-1: a dog"),
+    ("0: a cat\n8--1: a dog", 2, "8..-1: a dog"),
+    ("0: a cat\n8-4: a dog", 2, "4..8: a dog"),
+    ("0: a cat\n8 => a dog", 2, "8: a dog"),
+    ("0: a cat\n50 %: a dog", 2, "50%: a dog"),
+    ("0%-50: a dog", 1, "0%..50%: a dog"),
+    ("0: a cat\nlast：a dog", 2, "-1: a dog"),
 ]
 
 
@@ -196,6 +209,7 @@ def test_a_line_that_is_nearly_a_keyframe_is_refused(text: str, line: int, spell
         ("(8 cats:1.2)\n0: a cat", "(8 cats:1.2)", ""),
         ("first person view\n0: a cat\n1.5x zoom", "first person view", "1.5x zoom"),
         ("2,000 people\n0: a cat\nat 10:30 pm", "2,000 people", "at 10:30 pm"),
+        ("80s car\n0: a cat\n8th century church", "80s car", "8th century church"),
     ],
 )
 def test_text_that_only_begins_like_a_position_is_text(text: str, head: str, tail: str) -> None:
@@ -206,7 +220,7 @@ def test_text_that_only_begins_like_a_position_is_text(text: str, head: str, tai
 ORDINARY = [
     *("2 dogs in the rain", "a photo of\n2 dogs", "2 dogs\nin the rain", "2 dogs\n3 cats", "at 16:9", "at 10:30 pm, city"),
     *("a city\nat 12:00 noon", "1990 - a city at night", "24 - a photo", "4 | group", "2 -> 3", "f1.8 - bokeh", "f 1.8: bokeh"),
-    *("step 1: draw", "frame 1 of 10", "35 mm photo"),
+    *("step 1: draw", "frame 1 of 10", "35 mm photo", "1920s: a car", "last: a dog"),
 ]
 
 
@@ -215,7 +229,7 @@ def test_an_ordinary_prompt_may_begin_with_a_number(text: str) -> None:
     assert [key.value for key in parse(text, TEXTS).keyframes] == [text.replace("\n", " ")]
 
 
-@pytest.mark.parametrize("text", ["0 0.5\n8 1.0", "0, 0.5\n8, 1.0\n"])
+@pytest.mark.parametrize("text", ["0 0.5\n8 1.0", "0, 0.5\n8, 1.0\n", "0 0.5\n\n8 1.0", "[0 0.5\n8 1.0]"])
 def test_two_numbers_on_each_line_are_no_list(text: str) -> None:
     with pytest.raises(TimelineError, match=r"Write 0: 0\.5 for keyframes, or a list on one line"):
         parse(text)
