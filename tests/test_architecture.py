@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from animatediff_tests.architecture import RULES, Tree, complaints, parsed, read_tree
+from animatediff_tests.architecture import RULES, Tree, complaints, parsed, read_tree, state
 from animatediff_tests.architecture.clean import CLEAN
 from animatediff_tests.architecture.plants import EVIL, MISSED, PLANTS, Plant
 from animatediff_tests.architecture.source import functions
@@ -27,9 +27,12 @@ def test_all_storeys_are_read() -> None:
     assert len(TREE) == len({source.path for source in TREE}) > 40
 
 
-def test_no_exception_is_out_of_use() -> None:
+def test_no_exception_is_out_of_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands on a list of exceptions is there, and would be complained of."""
-    assert CACHED.keys() <= {f"{source.storey}:{node.name}" for source in TREE for node in functions(source)}
+    assert CACHED.keys() <= {f"{source.path}:{node.name}" for source in TREE for node in functions(source)}
+    monkeypatch.setattr(state, "CACHED", {})
+    found = [complaint for rule in RULES for complaint in complaints(rule, TREE)]
+    assert {complaint.split(":")[0] for complaint in found} == {key.split(":")[0] for key in CACHED}
     assert WRITTEN.keys() <= {f"{source.path}: {write.text}" for source in TREE for write in writes_of(source)}
 
 

@@ -21,7 +21,7 @@ LEGACY_TAKES = {"types"}
 """The files of ``nodes/`` that ``nodes/legacy/`` imports; all else it takes from below, as every node does."""
 
 HOST = {
-    "api_server", "app", "cuda_malloc", "execution", "folder_paths", "latent_preview", "main", "middleware", "node_helpers", "nodes",
+    "api_server", "app", "cuda_malloc", "custom_nodes", "execution", "folder_paths", "latent_preview", "main", "middleware", "node_helpers", "nodes",
     "protocol", "server", "utils",
 }  # fmt: skip
 """Packages and modules of ComfyUI, besides all those whose names begin with comfy."""

@@ -1,4 +1,4 @@
-"""Offences against every rule, each in a file of its own, and a small pack without any. Read by ``test_architecture.py``."""
+"""Offences against every rule, each in a file of its own. Read by ``test_architecture.py``; ``clean`` is a pack without any."""
 
 from __future__ import annotations
 
@@ -270,6 +270,14 @@ MANNERS = [
         ("raise BaseException()", "a bare BaseException"),
         ("def f(x):\n    assert x", "assert"),
         ("try:\n    x = 1\nexcept:\n    x = 2", "bare except"),
+        ("try:\n    x = 1\nexcept BaseException:\n    x = 2", "bare except"),
+        ("try:\n    x = 1\nexcept (ValueError, BaseException):\n    x = 2", "bare except"),
+        ("import torch\ndef f():\n    torch.manual_seed(1)", "calls torch.manual_seed"),
+        ("from torch import set_default_dtype as s\ndef f(x):\n    s(x)", "calls torch.set_default_dtype"),
+        ("import os\ndef f():\n    os.putenv('A', 'b')", "calls os.putenv"),
+        ("def f(model):\n    model.model.diffusion_model.input_blocks[0] = None", "which is the host's"),
+        ("def f(m):\n    m.diffusion_model.out = None", "which is the host's"),
+        ("def f(m):\n    del m.diffusion_model.out", "which is the host's"),
         ("exec('import comfy')", "calls exec"),
     ),
     *_one(

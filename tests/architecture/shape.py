@@ -20,6 +20,14 @@ DRAWERS = {"common", "helpers", "utils"}
 """Names that say nothing of what is inside."""
 NOT_CALLED = {"breakpoint", "eval", "exec", "input", "print"}
 MAPPINGS = "NODE_CLASS_MAPPINGS"
+PROCESS = {
+    "os.putenv", "os.unsetenv", "torch.manual_seed", "torch.seed", "torch.set_default_device", "torch.set_default_dtype",
+    "torch.set_float32_matmul_precision", "torch.set_grad_enabled", "torch.set_num_threads", "torch.set_rng_state",
+    "torch.use_deterministic_algorithms",
+}  # fmt: skip
+"""Settings of the whole process, which other packs share."""
+INSIDE = "diffusion_model"
+"""The host's network inside a MODEL: it is read, and never written to."""
 
 
 def short_functions(source: Source) -> list[str]:
@@ -53,14 +61,20 @@ def nodes_only_translate(source: Source) -> list[str]:
 
 
 def good_manners(source: Source) -> list[str]:
-    """No print, bare exception, assert for users or code in strings."""
-    return [source.say(node, why) for node in source.nodes if (why := _bad_manners(node))]
+    """No print, bare exception, assert for users or code in strings; nothing of the process or of the UNet is set."""
+    found = [source.say(node, why) for node in source.nodes if (why := _bad_manners(node))]
+    for node in source.nodes:
+        if isinstance(node, ast.Call) and (origin := source.origin(node.func)) in PROCESS:
+            found.append(source.say(node, f"calls {origin}, which outlives the call"))
+        if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del) and INSIDE in ast.unparse(node):
+            found.append(source.say(node, f"changes {ast.unparse(node)}, which is the host's"))
+    return found
 
 
 def _bad_manners(node: ast.AST) -> str:
     if isinstance(node, ast.Assert):
         return "assert: raise ValueError with what was needed, what was got, what to do"
-    if isinstance(node, ast.ExceptHandler) and node.type is None:
+    if isinstance(node, ast.ExceptHandler) and (node.type is None or "BaseException" in ast.unparse(node.type)):
         return "a bare except also catches an interrupt"
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NOT_CALLED:
         return f"calls {node.func.id}"

@@ -91,7 +91,7 @@ def read_tree(root: Path) -> Tree:
     """The pack's Python files below ``root``, at any depth, without commands and tests."""
     found = list(root.glob("*.py"))
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        if folder.name in STOREYS or any(folder.glob("*.py")):
+        if folder.name not in APART and not folder.name.startswith("."):
             found += folder.rglob("*.py")
     paths = sorted(path.relative_to(root) for path in found)
     return [parsed(path.as_posix(), (root / path).read_text(encoding="utf-8")) for path in paths if path.parts[0] not in APART]

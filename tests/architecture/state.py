@@ -9,7 +9,7 @@ from .source import Function, Source, Tree, at_import, dotted, functions, root_o
 from .writes import OWN_FILE, is_container, writes_of
 
 CACHED = {
-    "sampling:_hooks": "two hooks per number of frames: torch.compile starts anew unless they are the same functions each time",
+    "sampling/run/norms.py:_hooks": "two hooks per number of frames: torch.compile starts anew unless they are the same functions each time",
 }
 """Functions that may remember their results for as long as ComfyUI runs, and why."""
 WRITTEN = {
@@ -59,7 +59,7 @@ def caches_are_listed(source: Source) -> list[str]:
     complaints, allowed = [], set()
     for statement in at_import(source.tree.body):
         decorators = getattr(statement, "decorator_list", [])
-        if f"{source.storey}:{getattr(statement, 'name', '')}" in CACHED:
+        if f"{source.path}:{getattr(statement, 'name', '')}" in CACHED:
             allowed |= {id(node) for decorator in decorators for node in ast.walk(decorator)}
         header = [child for child in ast.iter_child_nodes(statement) if isinstance(child, ast.expr)]
         for node in (node for child in header for node in ast.walk(child)):
