@@ -26,7 +26,7 @@ from ..host.wrappers import MOTION, NOISE, RUN, BaseModel, Executor, HostOptions
 from ..modules.settings import config_of, family_of, settings_of
 from ..start.free_init import FreeInit, diffused, low_pass, reinitialized
 from ..start.noise import FrameNoise, NoiseOptions, initial_noise, with_step_noise
-from ..windows.handler import HANDLER, FrameWindows, WindowPlan, adopted
+from ..windows.handler import HANDLER, OURS, FrameWindows, adopted
 from .betas import restore_beta_schedule, schedule_of
 from .conditioning import fit_to_frames
 from .norms import evaluates_apart
@@ -109,7 +109,7 @@ def _adopt_windows(options: HostOptions, animated: bool, noise: Tensor) -> _Free
         elif handler.dim == 0 and handler.freenoise and _is_animation(noise):
             options[HANDLER] = quiet = _quiet(handler)
             return _FreeNoise(quiet.context_length, quiet.context_overlap)
-    if isinstance(handler, FrameWindows | WindowPlan) and handler.options.freenoise and _is_animation(noise):
+    if isinstance(handler, OURS) and handler.options.freenoise and _is_animation(noise):
         return _FreeNoise(handler.options.length, handler.options.overlap)
     return None
 
@@ -174,18 +174,19 @@ def _prepared(guider: CFGGuider, noise: Tensor) -> Iterator[_FreeNoise | None]:
     try:
         yield free
     finally:
-        if isinstance(handler, FrameWindows | WindowPlan):
+        if isinstance(handler, OURS):
             handler.forget()
 
 
 def _prepare(guider: CFGGuider, noise: Tensor) -> _FreeNoise | None:
+    """See ``_prepared``. Raises ValueError for what cannot be animated."""
     model, options, frames = guider.model_patcher, guider.model_options, noise.shape[0]
     motions = model.get_additional_models_with_key(MOTION)
     if motions:
         check_alone(model)
     free = _adopt_windows(options, bool(motions), noise)
     handler = options.get(HANDLER)
-    at_once = handler.attended(frames) if isinstance(handler, FrameWindows | WindowPlan) else frames
+    at_once = handler.attended(frames) if isinstance(handler, OURS) else frames
     warnings = _check_frames(motions, frames, at_once)
     if motions:
         warnings += check_controls(guider.conds, [config_of(motion).family for motion in motions])

@@ -7,7 +7,7 @@ from typing import Any
 from ..host.memory import ModelPatcher
 from ..host.windows import HOST_WRAPPERS
 from ..host.wrappers import WINDOWS, CallbacksMP, Executor, HostOptions, WrappersMP, put_callback, put_wrapper
-from ..windows.handler import HANDLER, FrameWindows, WindowPlan, handler_for
+from ..windows.handler import HANDLER, OURS, handler_for
 from ..windows.options import WindowOptions
 from .around import follow
 
@@ -15,7 +15,7 @@ from .around import follow
 def _prepare_sampling(executor: Executor, model: ModelPatcher, noise_shape: Any, conds: Any, *args: Any, **kw: Any) -> Any:
     """Let the host make room for as many frames as the UNet is given at once, not for the whole animation."""
     handler = kw["model_options"].get(HANDLER)
-    if isinstance(handler, FrameWindows | WindowPlan):
+    if isinstance(handler, OURS):
         noise_shape = [handler.evaluated(noise_shape[0]), *noise_shape[1:]]
     return executor(model, noise_shape, conds, *args, **kw)
 

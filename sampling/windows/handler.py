@@ -36,7 +36,7 @@ from .cache import Records, RunCache
 from .indices import covering, full_windows
 from .options import WindowOptions
 
-__all__ = ["HANDLER", "FrameWindows", "WindowPlan", "adopted", "handler_for"]
+__all__ = ["HANDLER", "OURS", "FrameWindows", "WindowPlan", "adopted", "handler_for"]
 
 
 class FrameWindows(IndexListContextHandler):
@@ -220,6 +220,10 @@ class WindowPlan(ContextHandlerABC):
         """Drop what one run worked out."""
         for _start, handler in self.parts:
             handler.forget()
+
+
+OURS = (FrameWindows, WindowPlan)
+"""The handlers of this pack, for ``isinstance``."""
 
 
 def handler_for(options: WindowOptions) -> FrameWindows | WindowPlan:

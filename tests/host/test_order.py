@@ -111,6 +111,20 @@ def test_freeinit_keeps_slow_motion_in_every_window(model, motion, way: Callable
     assert correlation(kept[16:], wanted[16:]) > 0.9
 
 
+@pytest.mark.parametrize("views", [False, True])
+def test_freeinit_over_several_options_and_an_odd_picture(model, motion, views: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Static windows, then looped ones with strides, or views; 12 x 9 latents, 33 frames, a live preview; run twice."""
+    monkeypatch.setattr(args, "preview_method", LatentPreviewMethod.Latent2RGB)
+    loops = {"context_length": 12, "context_overlap": 3, "context_schedule": "looped_uniform", "context_stride": 2}
+    plan = windows(**loops, closed_loop=True, views=views, start_percent=0.5, previous_options=windows())
+    spy, given, made = spied(free_init(ApplyMotionModule.execute(model, motion, plan).result[0]))
+    latent, prompts = {"samples": torch.zeros(33, 4, 12, 9)}, (conditioning(1), conditioning(2))
+    runs = [host_nodes.common_ksampler(spy, 1, 2, 3.0, "euler", "normal", *prompts, latent)[0]["samples"] for _ in range(2)]
+    assert torch.isfinite(runs[0]).all() and torch.equal(*runs)
+    kept, wanted = low_frequencies(given[1]), low_frequencies(diffused(spy, made[0], given[0]))
+    assert correlation(kept[16:], wanted[16:]) > 0.9
+
+
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_fresh_noise_is_the_hosts_freenoise(model, motion, way: Callable[[Any, Any], Any]) -> None:
     """Bit for bit what the host's own function makes of the noise that is given without windows."""

@@ -142,6 +142,13 @@ def test_norms_over_frames_evaluate_conds_one_by_one_there(model, tmp_path: Path
     apart = run_ksampler(animated, steps=2)
     assert set(counts) == {1} and len(counts) == 4
     assert (apart - together).norm() / together.norm() < 1e-5
+    monkeypatch.undo()
+    windowed = ApplyContextWindows.execute(animated, windows()).result[0]
+    wanted = [run_ksampler(windowed, frames=24, cfg=cfg) for cfg in (1.0, 3.0)]
+    monkeypatch.setattr(norms, "APART", ("cpu",))
+    for cfg, given in zip((1.0, 3.0), wanted, strict=True):  # in windows, with one cond and with two
+        got = run_ksampler(windowed, frames=24, cfg=cfg)
+        assert (got - given).norm() / given.norm() < 1e-5
     counts.clear()
     v2 = plain(model, load_motion_module(motion_file(tmp_path, "v2", seed=4)))
     v2.set_model_unet_function_wrapper(animated.model_options["model_function_wrapper"])
