@@ -63,7 +63,7 @@ class MotionSettings(io.ComfyNode):
 
 
 class ApplyMotionModule(io.ComfyNode):
-    """MODEL + MOTION_MODULE -> MODEL."""
+    """MODEL + ANIMATEDIFF_MODULE -> MODEL."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -20,7 +20,7 @@ from .types import (
 
 
 class ContextWindowOptions(io.ComfyNode):
-    """Settings -> CONTEXT_OPTIONS."""
+    """Settings -> ANIMATEDIFF_CONTEXT."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -89,7 +89,7 @@ class ContextWindowOptions(io.ComfyNode):
 
 
 class ApplyContextWindows(io.ComfyNode):
-    """MODEL + CONTEXT_OPTIONS -> MODEL."""
+    """MODEL + ANIMATEDIFF_CONTEXT -> MODEL."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -112,7 +112,7 @@ class ApplyContextWindows(io.ComfyNode):
 
 
 class PreviewContextWindows(io.ComfyNode):
-    """CONTEXT_OPTIONS -> a picture of them, before anything is sampled."""
+    """ANIMATEDIFF_CONTEXT -> a picture of them, before anything is sampled."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

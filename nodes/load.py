@@ -52,7 +52,7 @@ def _modified(folder: str, name: str) -> int | None:
 
 
 class LoadMotionModule(io.ComfyNode):
-    """File -> MOTION_MODULE."""
+    """File -> ANIMATEDIFF_MODULE."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -94,7 +94,7 @@ class LoadMotionModule(io.ComfyNode):
 
 
 class ApplyMotionLoRA(io.ComfyNode):
-    """MOTION_MODULE + file -> MOTION_MODULE."""
+    """ANIMATEDIFF_MODULE + file -> ANIMATEDIFF_MODULE."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

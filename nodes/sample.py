@@ -33,7 +33,7 @@ class AnimateDiffSampler(io.ComfyNode):
         cfg = "How strictly the prompts are followed; the authors used 7.5."
         denoise = "How much of the given latent is redone: 1.0 starts from pure noise."
         return io.Schema(
-            node_id="AnimateDiffSampler",
+            node_id="AnimateDiffNativeSampler",
             display_name="AnimateDiff Sampler",
             category=CATEGORY,
             description="Makes an animation: puts the motion module on the MODEL and samples every latent as a frame.",

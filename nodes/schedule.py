@@ -42,7 +42,7 @@ def _latent() -> io.Latent.Input:
 
 
 class ValueCurve(io.ComfyNode):
-    """Text -> VALUE_CURVE."""
+    """Text -> ANIMATEDIFF_CURVE."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -104,7 +104,7 @@ class PromptTravel(io.ComfyNode):
         hooks_tip = "LoRA hooks of the host for prompts that ask for them, such as 8 hooks 1: a cat."
         blend = "How embeddings are mixed: linear, or spherical, which keeps their length."
         return io.Schema(
-            node_id="PromptTravel",
+            node_id="AnimateDiffPromptTravel",
             display_name="Prompt Travel",
             category=CATEGORY,
             description="Turns prompts into one another over the frames. Shows which prompt holds in which frames.",

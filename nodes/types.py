@@ -11,9 +11,9 @@ from typing import Any
 from comfy_api.latest import io, ui
 
 CATEGORY = "AnimateDiff"
-MotionModuleSocket = io.Custom("MOTION_MODULE")
-ContextOptionsSocket = io.Custom("CONTEXT_OPTIONS")
-ValueCurveSocket = io.Custom("VALUE_CURVE")
+MotionModuleSocket = io.Custom("ANIMATEDIFF_MODULE")
+ContextOptionsSocket = io.Custom("ANIMATEDIFF_CONTEXT")
+ValueCurveSocket = io.Custom("ANIMATEDIFF_CURVE")
 FloatsSocket = io.Custom("FLOATS")
 """Lists of numbers, as the host's hook keyframes and other packs name them."""
 

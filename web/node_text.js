@@ -7,7 +7,7 @@ const NODES = [
   "ApplyDomainAdapter",
   "LoadSparseCtrl",
   "SparseCtrlApply",
-  "PromptTravel",
+  "AnimateDiffPromptTravel",
 ];
 const NAME = "found";
 const LINE_HEIGHT = 14;

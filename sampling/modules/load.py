@@ -1,4 +1,4 @@
-"""Load motion modules into the host's memory management: from a file to what travels on a MOTION_MODULE socket.
+"""Load motion modules into the host's memory management: from a file to what travels on an ANIMATEDIFF_MODULE socket.
 
 The host loads, offloads, casts and counts it like any model. Called by ``nodes.load``.
 """

@@ -1,4 +1,4 @@
-"""Motion LoRAs on a MOTION_MODULE: merged by the host, or apart from the weights where their strength is a curve.
+"""Motion LoRAs on an ANIMATEDIFF_MODULE: merged by the host, or apart from the weights where their strength is a curve.
 
 Called by ``nodes.load``.
 """
@@ -45,7 +45,7 @@ def _curved(
 
 
 def with_motion_lora(motion: ModelPatcher, path: str | Path, strength: Strength) -> ModelPatcher:
-    """A MOTION_MODULE with a motion LoRA added at ``strength`` (1.0 as trained, negative reverses the move).
+    """An ANIMATEDIFF_MODULE with a motion LoRA added at ``strength`` (1.0 as trained, negative reverses the move).
 
     A number is merged into the weights by the host. A curve cannot be: such a LoRA stays low-rank and is added to the output
     of its layers, per frame and region.

@@ -1,6 +1,6 @@
-"""How a motion module is used: what travels on a MOTION_MODULE socket beside its network.
+"""How a motion module is used: what travels on an ANIMATEDIFF_MODULE socket beside its network.
 
-A MOTION_MODULE is a host ``ModelPatcher`` around a ``MotionModel``; ``load`` makes it, ``run`` reads it.
+An ANIMATEDIFF_MODULE is a host ``ModelPatcher`` around a ``MotionModel``; ``load`` makes it, ``run`` reads it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..timeline.curve import Curve, Strength, as_strength
 
 SETTINGS = "animatediff_settings"
 CURVED_LORAS = "animatediff_curved_loras"
-"""Additional models of a MOTION_MODULE: its motion LoRAs whose strength is a curve."""
+"""Additional models of an ANIMATEDIFF_MODULE: its motion LoRAs whose strength is a curve."""
 STRENGTH = "animatediff_strength"
 
 
@@ -49,20 +49,20 @@ class ModuleSettings:
 
 
 def settings_of(motion: ModelPatcher) -> ModuleSettings:
-    """The settings that a MOTION_MODULE carries. Raises ValueError for another model."""
+    """The settings that an ANIMATEDIFF_MODULE carries. Raises ValueError for another model."""
     settings = motion.get_attachment(SETTINGS) if isinstance(motion, ModelPatcher) else None
     if not isinstance(settings, ModuleSettings):
-        raise ValueError("Needed a MOTION_MODULE, got another model. Use Load Motion Module.")
+        raise ValueError("Needed an ANIMATEDIFF_MODULE, got another model. Use Load Motion Module.")
     return settings
 
 
 def config_of(motion: ModelPatcher) -> MotionConfig:
-    """Sizes of a MOTION_MODULE's network."""
+    """Sizes of an ANIMATEDIFF_MODULE's network."""
     return motion.model.config
 
 
 def family_of(motion: ModelPatcher) -> Family:
-    """Training facts of a MOTION_MODULE's family."""
+    """Training facts of an ANIMATEDIFF_MODULE's family."""
     return FAMILIES[config_of(motion).family]
 
 
@@ -73,7 +73,7 @@ def with_settings(
     start_percent: float = 0.0,
     end_percent: float = 1.0,
 ) -> ModelPatcher:
-    """A MOTION_MODULE with other settings; the given one is not changed. Raises ValueError for impossible ones."""
+    """An ANIMATEDIFF_MODULE with other settings; the given one is not changed. Raises ValueError for impossible ones."""
     clone = motion.clone()
     changed = replace(
         settings_of(motion),
@@ -94,13 +94,13 @@ class CurvedLoRA(NamedTuple):
 
 
 def curved_loras(motion: ModelPatcher) -> list[CurvedLoRA]:
-    """The motion LoRAs of a MOTION_MODULE whose strength is a curve."""
+    """The motion LoRAs of an ANIMATEDIFF_MODULE whose strength is a curve."""
     patchers = motion.get_additional_models_with_key(CURVED_LORAS)
     return [CurvedLoRA(patcher.model, cast(Curve, patcher.get_attachment(STRENGTH))) for patcher in patchers]
 
 
 def without_dynamic(motion: ModelPatcher) -> ModelPatcher:
-    """A MOTION_MODULE, and what travels with it, outside of the host's dynamic VRAM management."""
+    """An ANIMATEDIFF_MODULE, and what travels with it, outside of the host's dynamic VRAM management."""
     if not motion.is_dynamic():
         return motion
     delegate = motion.get_non_dynamic_delegate()

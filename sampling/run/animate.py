@@ -46,7 +46,7 @@ def _check_windows(motion: ModelPatcher, context: WindowOptions) -> None:
 
 
 def animate(model: ModelPatcher, motion: ModelPatcher, context: WindowOptions | None = None) -> ModelPatcher:
-    """MODEL + MOTION_MODULE -> an animated MODEL, for any sampler or guider. The given MODEL is not changed.
+    """MODEL + ANIMATEDIFF_MODULE -> an animated MODEL, for any sampler or guider. The given MODEL is not changed.
 
     Raises:
         ValueError: module and MODEL are of different bases, windows are longer than the module's positions, or the MODEL has

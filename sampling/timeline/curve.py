@@ -1,4 +1,4 @@
-"""Numbers that change over the frames of an animation or over the sampling steps: what travels on a VALUE_CURVE socket.
+"""Numbers that change over the frames of an animation or over the sampling steps: what travels on an ANIMATEDIFF_CURVE socket.
 
 Whatever takes a strength takes a plain number or a ``Curve``; ``value_at`` says what it is for the frames of one model call.
 Made by ``nodes.schedule``; used by ``run``, ``controls`` and ``modules``.

@@ -1,4 +1,4 @@
-"""What a user asks of context windows: what travels on a CONTEXT_OPTIONS socket. ``handler`` carries it out."""
+"""What a user asks of context windows: what travels on an ANIMATEDIFF_CONTEXT socket. ``handler`` carries it out."""
 
 from __future__ import annotations
 

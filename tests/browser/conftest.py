@@ -45,7 +45,7 @@ def page(chromium: str, client: ComfyClient) -> Iterator[Any]:  # noqa: F811 - t
         page.request.post(f"{client.base_url}/api/settings", data={"Comfy.TutorialCompleted": True})
         page.goto(f"{client.base_url}/?template=text_to_video&source={PACK}")
         page.wait_for_function(
-            "() => window.app?.graph?._nodes.some(node => node.type === 'AnimateDiffSampler')", timeout=90_000
+            "() => window.app?.graph?._nodes.some(node => node.type === 'AnimateDiffNativeSampler')", timeout=90_000
         )
         page.problems[:] = [problem for problem in page.problems if PACK in problem]
         yield page

@@ -109,7 +109,7 @@ def test_nodes_show_what_they_found_and_do_not_store_it(page: Any, pictures: Pat
     for node in graph["nodes"]:
         if node["type"] == "EmptyLatentImage":
             node["widgets_values"] = [64, 64, 4]
-        elif node["type"] == "AnimateDiffSampler":
+        elif node["type"] == "AnimateDiffNativeSampler":
             node["widgets_values"][2] = 1
     field = """type => {
         const node = window.app.graph._nodes.find(node => node.type === type);
@@ -143,7 +143,7 @@ def test_nothing_overlaps_after_a_run(page: Any, pictures: Path, name: str) -> N
     for node in graph["nodes"]:
         if node["type"] == "EmptyLatentImage":
             node["widgets_values"][:2] = [64, 64]
-        elif node["type"] == "AnimateDiffSampler":
+        elif node["type"] == "AnimateDiffNativeSampler":
             node["widgets_values"][2] = 1
     opened(page, graph, name)
     run(page)

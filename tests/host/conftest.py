@@ -32,13 +32,13 @@ def sdxl_model():
 
 @pytest.fixture(scope="session")
 def motion(tmp_path_factory: pytest.TempPathFactory):
-    """A v2 MOTION_MODULE."""
+    """A v2 ANIMATEDIFF_MODULE."""
     return load_motion_module(motion_file(tmp_path_factory.mktemp("v2"), "v2", seed=1))
 
 
 @pytest.fixture(scope="session")
 def other_motion(tmp_path_factory: pytest.TempPathFactory):
-    """A v3 MOTION_MODULE with other weights."""
+    """A v3 ANIMATEDIFF_MODULE with other weights."""
     return load_motion_module(motion_file(tmp_path_factory.mktemp("v3"), "v3", seed=2, container="safetensors"))
 
 

@@ -23,7 +23,7 @@ NODES = {
     "ContextWindowOptions",
     "ApplyContextWindows",
     "PreviewContextWindows",
-    "PromptTravel",
+    "AnimateDiffPromptTravel",
     "ValueCurve",
     "ApplyCFGCurve",
     "ApplyControlCurve",
@@ -33,7 +33,7 @@ NODES = {
     "PinFrames",
     "LoadSparseCtrl",
     "SparseCtrlApply",
-    "AnimateDiffSampler",
+    "AnimateDiffNativeSampler",
 }
 TEXT_EVENT = 3
 """The host's number for binary messages with a text for a node to show."""
@@ -103,7 +103,7 @@ def test_nodes_show_what_they_found(client: ComfyClient) -> None:
 @pytest.mark.parametrize("workflow", ["v1_module", "lightning", "animatelcm", "sdxl", "hotshot_xl", "domain_adapter"])
 def test_workflows_have_the_recommended_settings(client: ComfyClient, workflow: str) -> None:
     graph_file = json.loads((WORKFLOWS / f"{workflow}.json").read_text(encoding="utf-8"))
-    values = next(node["widgets_values"] for node in graph_file["nodes"] if node["type"] == "AnimateDiffSampler")
+    values = next(node["widgets_values"] for node in graph_file["nodes"] if node["type"] == "AnimateDiffNativeSampler")
     steps, cfg, sampler, scheduler = values[2:6]
     shown = text_on(client, graph(client, workflow), "LoadMotionModule")
     assert f"recommended: {sampler}, {scheduler}, {steps} steps, CFG {cfg:g}" in shown
@@ -177,7 +177,7 @@ def test_the_same_graph_twice_is_cached(client: ComfyClient) -> None:
     second = client.queue(prompt)
     client.wait(second)
     messages = dict(client.history(second)["status"]["messages"])
-    sampler = next(key for key, node in prompt.items() if node["class_type"] == "AnimateDiffSampler")
+    sampler = next(key for key, node in prompt.items() if node["class_type"] == "AnimateDiffNativeSampler")
     assert sampler in messages["execution_cached"]["nodes"]
 
 
@@ -203,7 +203,7 @@ def test_a_text_that_cannot_be_read_is_named_with_its_place(client: ComfyClient)
 
 
 def test_prompt_travel_shows_which_prompt_holds_which_frames(client: ComfyClient) -> None:
-    assert text_on(client, graph(client, "prompt_travel_sdxl"), "PromptTravel").splitlines() == [
+    assert text_on(client, graph(client, "prompt_travel_sdxl"), "AnimateDiffPromptTravel").splitlines() == [
         "16 frames, 3 prompts",
         "0: a lighthouse at noon, clear sky",
         "1-7: a lighthouse at noon, clear sky > a lighthouse at dusk, red clouds",
@@ -216,7 +216,7 @@ def test_prompt_travel_shows_which_prompt_holds_which_frames(client: ComfyClient
 def test_numbers_go_to_and_come_from_other_nodes(client: ComfyClient) -> None:
     """A list out of Value Curve drives the host's hook keyframes; a list into a strength is a value per frame."""
     prompt = graph(client, "prompt_travel_loras")
-    travel = next(node for node in prompt.values() if node["class_type"] == "PromptTravel")
+    travel = next(node for node in prompt.values() if node["class_type"] == "AnimateDiffPromptTravel")
     hooks, clip = travel["inputs"]["hooks.hooks_1"], travel["inputs"]["clip"]
     values = {"over": "frames", "easing": "linear", "loop": False, "num_frames": 16}
     prompt["100"] = {"class_type": "ValueCurve", "inputs": {"values": "0: 0, -1: 1", **values}}
@@ -224,7 +224,7 @@ def test_numbers_go_to_and_come_from_other_nodes(client: ComfyClient) -> None:
     prompt["101"] = {"class_type": "CreateHookKeyframesFromFloats", "inputs": numbers}
     prompt["102"] = {"class_type": "SetHookKeyframes", "inputs": {"hooks": hooks, "hook_kf": ["101", 0]}}
     travel["inputs"] |= {"hooks.hooks_1": ["102", 0], "clip": clip}
-    sampler = next(node for node in prompt.values() if node["class_type"] == "AnimateDiffSampler")
+    sampler = next(node for node in prompt.values() if node["class_type"] == "AnimateDiffNativeSampler")
     prompt["103"] = {"class_type": "ApplyCFGCurve", "inputs": {"model": sampler["inputs"]["model"], "cfg": ["100", 1]}}
     sampler["inputs"] |= {"model": ["103", 0], "cfg": 3}
     assert len(set(frames_of(client, client.run(prompt)))) == 16
