@@ -1,12 +1,14 @@
-"""The nodes of this pack, in menu order."""
+"""The nodes of this pack, in menu order; those that open graphs of other packs are in ``legacy``."""
 
 from comfy_api.latest import ComfyExtension, io
 
 from .apply import ApplyMotionModule, MotionSettings
 from .context import ApplyContextWindows, ContextWindowOptions, PreviewContextWindows
-from .load import ApplyDomainAdapter, ApplyMotionLoRA, LoadMotionModule, LoadSparseCtrl, register_model_folders
+from .files import register_model_folders
+from .legacy import OldNodes
+from .load import ApplyDomainAdapter, ApplyMotionLoRA, LoadMotionModule, LoadSparseCtrl
 from .noise import ApplyFrameNoise, ApplyFreeInit, RandomFrameNoise
-from .sample import AnimateDiffSampler, PinFrames
+from .sample import AnimateDiffSampler, PinFrames, SetLatentFrames
 from .schedule import ApplyCFGCurve, ApplyControlCurve, PromptTravel, ValueCurve
 from .sparse_control import SparseCtrlApply
 
@@ -26,6 +28,7 @@ NODES: list[type[io.ComfyNode]] = [
     ApplyFrameNoise,
     RandomFrameNoise,
     ApplyFreeInit,
+    SetLatentFrames,
     PinFrames,
     LoadSparseCtrl,
     SparseCtrlApply,
@@ -41,4 +44,4 @@ class AnimateDiffExtension(ComfyExtension):
         register_model_folders()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return NODES
+        return [*NODES, *OldNodes().listed()]

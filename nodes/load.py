@@ -1,11 +1,9 @@
-"""Nodes that read files: motion modules and LoRAs, domain adapters, SparseCtrl. The only user of ``folder_paths``."""
+"""Nodes that read files: motion modules and LoRAs, domain adapters, SparseCtrl."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-import folder_paths
 from comfy_api.latest import io
 
 from ..sampling.controls.sparse import describe_sparse_control, load_sparse_control
@@ -13,6 +11,7 @@ from ..sampling.modules.domain_adapter import with_domain_adapter
 from ..sampling.modules.load import OVERRIDES, Overrides, load_motion_module
 from ..sampling.modules.motion_lora import with_motion_lora
 from ..sampling.modules.settings import settings_of
+from .files import CONTROLS, IMAGE_LORAS, LORAS, MODULES, files_in, modified, path_of
 from .types import (
     CATEGORY,
     MotionModuleSocket,
@@ -26,29 +25,11 @@ from .types import (
     text,
 )
 
-MODULES = "animatediff_models"
-LORAS = "animatediff_motion_lora"
-IMAGE_LORAS = "loras"
-CONTROLS = "controlnet"
-
-
-def register_model_folders() -> None:
-    """Make ``models/animatediff_models`` and ``models/animatediff_motion_lora`` known, as other packs name them."""
-    for key in (MODULES, LORAS):
-        folder_paths.add_model_folder_path(key, os.path.join(folder_paths.models_dir, key))
-        folder_paths.folder_names_and_paths[key][1].update(folder_paths.supported_pt_extensions)
-
 
 def _file(name: str, folder: str, tooltip: str) -> io.Combo.Input:
     """A list of the files in a model folder, without a default."""
-    options = folder_paths.get_filename_list(folder)
+    options = files_in(folder)
     return io.Combo.Input(name, options=options, tooltip=f"A file in models/{folder}. {tooltip}")
-
-
-def _modified(folder: str, name: str) -> int | None:
-    """When a file last changed, in nanoseconds; part of what tells the host to run a node again."""
-    path = folder_paths.get_full_path(folder, name)
-    return os.stat(path).st_mtime_ns if path else None
 
 
 class LoadMotionModule(io.ComfyNode):
@@ -81,13 +62,13 @@ class LoadMotionModule(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, motion_module: str, **_: Any) -> Any:
         """Load again when the file was replaced."""
-        return _modified(MODULES, motion_module)
+        return modified(MODULES, motion_module)
 
     @classmethod
     def execute(
         cls, motion_module: str, family: str, norm_scope: str, positions: int, beta_schedule: str
     ) -> io.NodeOutput:
-        path = folder_paths.get_full_path_or_raise(MODULES, motion_module)
+        path = path_of(MODULES, motion_module)
         overrides = Overrides(family=family, norm_scope=norm_scope, positions=positions, beta_schedule=beta_schedule)
         module = load_motion_module(path, overrides)
         return io.NodeOutput(module, ui=text(settings_of(module).summary))
@@ -117,11 +98,11 @@ class ApplyMotionLoRA(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, motion_lora: str, **_: Any) -> Any:
         """Load again when the file was replaced."""
-        return _modified(LORAS, motion_lora)
+        return modified(LORAS, motion_lora)
 
     @classmethod
     def execute(cls, motion_module: Any, motion_lora: str, strength: NumberOrCurve) -> io.NodeOutput:
-        path = folder_paths.get_full_path_or_raise(LORAS, motion_lora)
+        path = path_of(LORAS, motion_lora)
         module = with_motion_lora(motion_module, path, strength)
         return io.NodeOutput(module, ui=text("\n".join(settings_of(module).loras)))
 
@@ -150,11 +131,11 @@ class ApplyDomainAdapter(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, adapter: str, **_: Any) -> Any:
         """Load again when the file was replaced."""
-        return _modified(IMAGE_LORAS, adapter)
+        return modified(IMAGE_LORAS, adapter)
 
     @classmethod
     def execute(cls, model: io.Model.Type, adapter: str, strength: float) -> io.NodeOutput:
-        path = folder_paths.get_full_path_or_raise(IMAGE_LORAS, adapter)
+        path = path_of(IMAGE_LORAS, adapter)
         adapted, note = with_domain_adapter(model, path, strength)
         return io.NodeOutput(adapted, ui=text(note))
 
@@ -178,9 +159,9 @@ class LoadSparseCtrl(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, control_net: str) -> Any:
         """Load again when the file was replaced."""
-        return _modified(CONTROLS, control_net)
+        return modified(CONTROLS, control_net)
 
     @classmethod
     def execute(cls, control_net: str) -> io.NodeOutput:
-        control = load_sparse_control(folder_paths.get_full_path_or_raise(CONTROLS, control_net))
+        control = load_sparse_control(path_of(CONTROLS, control_net))
         return io.NodeOutput(control, ui=text(describe_sparse_control(control)))

@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from ..sampling.run.animate import animate
 from ..sampling.run.sample import SAMPLERS, SCHEDULERS, sample
-from ..sampling.start.pin_frames import FILLS, pin_frames
+from ..sampling.start.pin_frames import FILLS, pin_frames, with_frames
 from ..sampling.windows.options import WindowOptions
 from .types import (
     CATEGORY,
@@ -19,6 +19,7 @@ from .types import (
     context_options_input,
     count,
     model_input,
+    num_frames_input,
     seed_input,
     share,
     strength_input,
@@ -83,6 +84,30 @@ class AnimateDiffSampler(io.ComfyNode):
             denoise=denoise,
         )
         return io.NodeOutput(latent)
+
+
+class SetLatentFrames(io.ComfyNode):
+    """LATENT -> a LATENT with another number of frames."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SetLatentFrames",
+            display_name="Set Latent Frames",
+            category=CATEGORY,
+            description="Gives a latent the number of frames of an animation: the last one is repeated, or those after it are left "
+            "out. Use it to animate from one image.",
+            search_aliases=["repeat latent batch", "image to video", "number of frames"],
+            inputs=[
+                io.Latent.Input("latent", tooltip="One or more frames."),
+                num_frames_input(16),
+            ],
+            outputs=[io.Latent.Output("latent", tooltip="The latent with so many frames; masks are repeated too.")],
+        )
+
+    @classmethod
+    def execute(cls, latent: dict[str, Any], num_frames: int) -> io.NodeOutput:
+        return io.NodeOutput(with_frames(latent, num_frames))
 
 
 class PinFrames(io.ComfyNode):

@@ -20,6 +20,7 @@ from comfy.sampler_helpers import prepare_mask
 from comfy.samplers import KSAMPLER, CFGGuider, Sampler
 from comfy.sd import CLIP, VAE
 from comfy.utils import ProgressBar, repeat_to_batch_size
+from comfy_execution.progress import get_progress_state
 from comfy_execution.utils import get_executing_context
 from comfy_extras.nodes_hooks import SetClipHooks
 from comfy_extras.nodes_model_advanced import LCM, ModelSamplingDiscreteDistilled
@@ -145,4 +146,10 @@ def warn(sentences: Sequence[str]) -> None:
     server = getattr(sys.modules.get("server"), "PromptServer", None)  # only where the host serves a front end
     instance, context = getattr(server, "instance", None), get_executing_context()
     if instance is not None and context is not None:
-        instance.send_progress_text(text, context.node_id)
+        instance.send_progress_text(text, _in_the_graph(context.node_id))
+
+
+def _in_the_graph(node_id: str) -> str:
+    """The node that the user sees, for one that another node put in its own position."""
+    run = getattr(get_progress_state(), "dynprompt", None)
+    return node_id if run is None else run.get_display_node_id(node_id)

@@ -70,3 +70,21 @@ def pin_frames(latent: Latent, images: Tensor, vae: VAE, frames: str, strength: 
         pinned = [frame for frame in range(len(samples)) if float(mask[frame].max()) < 1.0 or frame in chosen]
         samples = _filled(samples, pinned, fill)
     return {**latent, "samples": samples, "noise_mask": mask}
+
+
+def with_frames(latent: Latent, frames: int) -> Latent:
+    """LATENT with so many frames, along the first axis: the last one repeated, or those after the last left out.
+
+    A mask per frame goes with its frame; one mask for all is not changed. Seeds of frames (``batch_index``) are made anew.
+    """
+    changed = {key: value for key, value in latent.items() if key != "batch_index"}
+    changed["samples"] = _at_length(latent["samples"], frames)
+    mask = latent.get("noise_mask")
+    if mask is not None and mask.shape[0] > 1:
+        changed["noise_mask"] = _at_length(mask, frames)
+    return changed
+
+
+def _at_length(rows: Tensor, length: int) -> Tensor:
+    missing = length - rows.shape[0]
+    return torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])]) if missing > 0 else rows[:length]

@@ -17,7 +17,7 @@ BELOW: dict[str, set[str]] = {
     "kernels": set(),
 }
 """Which other storeys a storey imports. ``sampling/host/`` alone imports ``kernels`` too."""
-LEGACY_TAKES = {"types"}
+LEGACY_TAKES = {"files", "types"}
 """The files of ``nodes/`` that ``nodes/legacy/`` imports; all else it takes from below, as every node does."""
 
 HOST = {
@@ -59,7 +59,7 @@ def _may_name(source: Source, target: str) -> bool:
     if source.storey == "sampling":
         return source.room == "host" or (source.path == LAYERS and f"{target}.".startswith("comfy.ldm."))
     if source.storey == "nodes":
-        return _first(target) == "comfy_api" or (_first(target) == "folder_paths" and source.path == "nodes/load.py")
+        return _first(target) == "comfy_api" or (_first(target) == "folder_paths" and source.path == "nodes/files.py")
     return source.storey == "" and _first(target) == "comfyui_version"
 
 

@@ -86,6 +86,7 @@ IMPORTS = [
         ("nodes/x.py", "from comfy_execution import graph", "comfy_execution"),
         ("nodes/x.py", "import folder_paths", "folder_paths"),
         ("nodes/legacy/load.py", "from folder_paths import get_full_path", "folder_paths"),
+        ("nodes/load.py", "import folder_paths", "folder_paths"),
         ("nodes/x.py", "if TYPE_CHECKING:\n    from comfy.sd import CLIP", "comfy.sd.CLIP"),
         ("sampling/run/x.py", "from nodes import common_ksampler", "nodes.common_ksampler"),
         ("sampling/run/x.py", "from comfy.ldm.modules import attention", "comfy.ldm"),

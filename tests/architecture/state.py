@@ -13,8 +13,11 @@ CACHED = {
 }
 """Functions that may remember their results for as long as ComfyUI runs, and why."""
 WRITTEN = {
-    "nodes/load.py: folder_paths.folder_names_and_paths[key][1].update": "the host has no function that gives a model folder its "
+    "nodes/files.py: folder_paths.folder_names_and_paths[key][1].update": "the host has no function that gives a model folder its "
     "file extensions; it does the same itself",
+    "sampling/host/graph.py: host_nodes.NODE_CLASS_MAPPINGS[key]": "the host has no function that takes a node out; only entries of this "
+    "pack are",
+    "sampling/host/graph.py: names[key]": "the titles of the same entries",
 }
 """Foreign things that are written to all the same, and why there is no other way."""
 CACHES = {"functools.cache", "functools.lru_cache"}

@@ -1,0 +1,65 @@
+"""Model files by the names that graphs give them. The only user of ``folder_paths``; called by ``load`` and ``legacy``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePosixPath
+
+import folder_paths
+
+MODULES = "animatediff_models"
+LORAS = "animatediff_motion_lora"
+IMAGE_LORAS = "loras"
+CONTROLS = "controlnet"
+CHECKPOINTS = "checkpoints"
+
+
+def register_model_folders() -> None:
+    """Make ``models/animatediff_models`` and ``models/animatediff_motion_lora`` known, as other packs name them."""
+    for key in (MODULES, LORAS):
+        folder_paths.add_model_folder_path(key, os.path.join(folder_paths.models_dir, key))
+        folder_paths.folder_names_and_paths[key][1].update(folder_paths.supported_pt_extensions)
+
+
+def files_in(folder: str) -> list[str]:
+    """The files of a model folder, as the host lists them."""
+    return folder_paths.get_filename_list(folder)
+
+
+def modified(folder: str, name: str) -> int | None:
+    """When a file last changed, in nanoseconds; part of what tells the host to run a node again."""
+    path = folder_paths.get_full_path(folder, name)
+    return os.stat(path).st_mtime_ns if path else None
+
+
+def path_of(folder: str, name: str) -> str:
+    """The path of a file. Raises FileNotFoundError, by the host, for one that is not there."""
+    return folder_paths.get_full_path_or_raise(folder, name)
+
+
+def same_file(folder: str, name: str) -> str | None:
+    """What a file that a graph names is called here, where people keep it in another folder or with another extension.
+
+    Returns:
+        ``name`` itself if there is such a file, else the one file of the same name in another folder, else of the same stem; the
+        first in the host's order if there are several, and None if there is none.
+    """
+    names = files_in(folder)
+    plain = name.replace("\\", "/")
+    for alike in (_whole, _base, _stem):
+        found = [candidate for candidate in names if alike(candidate) == alike(plain)]
+        if found:
+            return name if name in found else found[0]
+    return None
+
+
+def _whole(name: str) -> str:
+    return name.replace("\\", "/")
+
+
+def _base(name: str) -> str:
+    return PurePosixPath(_whole(name)).name.lower()
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(_base(name)).stem
