@@ -20,6 +20,11 @@ PACKS: dict[str, tuple[OldNode, ...]] = {
 """The packs whose graphs open, and their nodes."""
 
 
+def known_rows() -> dict[str, OldNode]:
+    """Every old node by its id, whether it is registered or not."""
+    return {row.id: row for rows in PACKS.values() for row in rows}
+
+
 class OldNodes:
     """The old nodes of one host: registered while the packs load, and withdrawn where a pack of theirs loads later."""
 

@@ -25,7 +25,7 @@ class Expansion:
         self._builder = GraphBuilder()
         self.said: list[str] = []
 
-    def node(self, kind: str, **inputs: Any) -> Link:
+    def node(self, kind: str, /, **inputs: Any) -> Link:
         """A node of the expansion, and the link to its first output."""
         given = {name: value for name, value in inputs.items() if value is not None}
         return self._builder.node(kind, **given).out(0)

@@ -7,7 +7,7 @@ from ..files import LORAS, MODULES
 from .evolved_context import LOOPED, UNIFORM, context_windows
 from .evolved_load import NamedLoRA
 from .evolved_values import FORMATS, save_animation
-from .rows import Given, Link, NewGraph, OldNode, file_in, flag, one_of, output_of, real, socket, integer, written
+from .rows import Given, Link, NewGraph, OldNode, file_in, flag, integer, one_of, output_of, real, socket, written
 
 WINDOW = 16
 """Frames beyond which its sampler uses windows, where no options are connected."""

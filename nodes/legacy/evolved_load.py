@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from ..files import CHECKPOINTS, LORAS, MODULES
 from .evolved_context import LOOPED, context_windows
-from .evolved_sample import BETA_NAMES, schedule_of_field, with_sample_settings
-from .rows import Given, Link, NewGraph, OldNode, curve, file_in, flag, one_of, output_of, real, socket, integer
+from .evolved_sample import BETA_NAMES, BETAS, schedule_of_field, with_sample_settings
+from .rows import Given, Link, NewGraph, OldNode, curve, file_in, flag, integer, one_of, output_of, real, socket
 
 LOADED, OLD_V2 = "legacy", "legacy_v2"
 """Norm scopes of Load Motion Module: as the old pack pools, with v2 modules used as trained or not."""
@@ -120,7 +120,8 @@ def animated(graph: NewGraph, given: Given, modules: list[Link]) -> Link:
         model = graph.node("ApplyMotionModule", model=model, motion_module=module, context_options=context)
     if not modules and context is not None:
         model = graph.node("ApplyContextWindows", model=model, context_options=context)
-    return with_sample_settings(graph, model, given["sample_settings"], schedule_of_field(graph, given))
+    betas = schedule_of_field(graph, given)
+    return with_sample_settings(graph, model, given["sample_settings"], betas if modules or betas != BETAS["autoselect"] else "checkpoint")
 
 
 # --- the nodes -------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ...sampling.timeline.keyframes import eased
-from .rows import Given, Link, NewGraph, OldNode, curve, flag, is_link, one_of, real, socket, integer
+from .rows import Given, Link, NewGraph, OldNode, curve, flag, integer, is_link, one_of, real, socket
 
 BETAS = {
     "autoselect": "legacy",
@@ -191,7 +191,7 @@ _INTERPOLATION = one_of("interpolation", ("linear", "ease_in", "ease_out", "ease
 _SEED = integer("seed_override", 0, linked=True)
 _LAYER = (
     integer("batch_offset"), one_of("noise_type", tuple(NOISE_KINDS)), one_of("seed_gen_override", ("use existing", *DRAWN)),
-    integer("seed_offset"), _SEED, real("noise_weight", 0.5), real("balance_multiplier", 1.0), socket("prev_noise_layers", "NOISE_LAYERS"),
+    integer("seed_offset"), real("noise_weight", 0.5), real("balance_multiplier", 1.0), _SEED, socket("prev_noise_layers", "NOISE_LAYERS"),
     socket("mask_optional", "MASK"),
 )  # fmt: skip
 _OUT_LAYER, _OUT_EXTRAS = (("NOISE_LAYERS", "NOISE_LAYERS"),), (("CFG_EXTRAS", "CFG_EXTRAS"),)
@@ -231,10 +231,10 @@ NODES = (
         _iterations),
     OldNode("ADE_SigmaSchedule", "Create Sigma Schedule", (one_of("beta_schedule", BETA_NAMES, "sqrt_linear (AnimateDiff)"),),
             (("SIGMA_SCHEDULE", "SIGMA_SCHEDULE"),), _betas),
-    OldNode("ADE_NoiseLayerAdd", "Noise Layer [Add]", _LAYER[:6] + _LAYER[7:], _OUT_LAYER, _not_done),
+    OldNode("ADE_NoiseLayerAdd", "Noise Layer [Add]", _LAYER[:5] + _LAYER[6:], _OUT_LAYER, _not_done),
     OldNode("ADE_NoiseLayerAddWeighted", "Noise Layer [Add Weighted]", _LAYER, _OUT_LAYER, _not_done),
-    OldNode("ADE_NoiseLayerNormalizedSum", "Noise Layer [Normalized Sum]", _LAYER[:6] + _LAYER[7:], _OUT_LAYER, _not_done),
-    OldNode("ADE_NoiseLayerReplace", "Noise Layer [Replace]", _LAYER[:5] + _LAYER[7:], _OUT_LAYER, _not_done),
+    OldNode("ADE_NoiseLayerNormalizedSum", "Noise Layer [Normalized Sum]", _LAYER[:5] + _LAYER[6:], _OUT_LAYER, _not_done),
+    OldNode("ADE_NoiseLayerReplace", "Noise Layer [Replace]", _LAYER[:4] + _LAYER[6:], _OUT_LAYER, _not_done),
     OldNode("ADE_AncestralOptions", "Ancestral Options", (
         one_of("noise_type", ("default", "constant")), integer("seed_offset"), _SEED), (("ANCESTRAL_OPTS", "ANCESTRAL_OPTS"),), _not_done),
     OldNode("ADE_NoisedImageInjection", "Image Injection", (

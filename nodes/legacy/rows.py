@@ -56,7 +56,7 @@ class Field:
 class NewGraph(Protocol):
     """Where an expander builds: inside a run (``adapter``) or in a saved graph (``convert``)."""
 
-    def node(self, kind: str, **inputs: Any) -> Link:
+    def node(self, kind: str, /, **inputs: Any) -> Link:
         """A new node and the link to its first output; inputs that are None are left out."""
         ...
 

@@ -1,0 +1,291 @@
+"""Graphs as people saved them with other packs, written for the tests: what each node is given, and its values as the file holds them.
+
+``SCENES`` are API prompts; ``STORED`` has, per scene and node, the list of values that a saved graph holds in place of names, in
+one of the layouts that are in use. ``saved_graph`` makes the file of a scene.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Prompt = dict[str, dict[str, Any]]
+
+FRAMES = 8
+STEPS = 2
+V2, V1, LCM = "mm_sd_v15_v2.ckpt", "mm_sd_v15.ckpt", "AnimateLCM_sd15_t2v.ckpt"
+
+OUTPUTS = {
+    "CheckpointLoaderSimple": ["MODEL", "CLIP", "VAE"],
+    "CheckpointLoaderSimpleWithNoiseSelect": ["MODEL", "CLIP", "VAE"],
+    "CLIPTextEncode": ["CONDITIONING"],
+    "EmptyLatentImage": ["LATENT"],
+    "KSampler": ["LATENT"],
+    "VAEDecode": ["IMAGE"],
+    "SaveAnimatedWEBP": [],
+    "ModelSamplingDiscrete": ["MODEL"],
+    "SolidMask": ["MASK"],
+    "ADE_AnimateDiffLoaderWithContext": ["MODEL"],
+    "ADE_AnimateDiffLoaderGen1": ["MODEL"],
+    "ADE_AnimateDiffUniformContextOptions": ["CONTEXT_OPTIONS"],
+    "ADE_LoopedUniformContextOptions": ["CONTEXT_OPTIONS"],
+    "ADE_StandardUniformContextOptions": ["CONTEXT_OPTIONS"],
+    "ADE_StandardStaticContextOptions": ["CONTEXT_OPTIONS"],
+    "ADE_BatchedContextOptions": ["CONTEXT_OPTIONS"],
+    "ADE_StandardStaticViewOptions": ["VIEW_OPTS"],
+    "ADE_AnimateDiffLoRALoader": ["MOTION_LORA"],
+    "ADE_LoadAnimateDiffModel": ["MOTION_MODEL_ADE"],
+    "ADE_ApplyAnimateDiffModelSimple": ["M_MODELS"],
+    "ADE_ApplyAnimateDiffModel": ["M_MODELS"],
+    "ADE_UseEvolvedSampling": ["MODEL"],
+    "ADE_AnimateDiffSamplingSettings": ["SAMPLE_SETTINGS"],
+    "ADE_AnimateDiffSettings": ["AD_SETTINGS"],
+    "ADE_AnimateDiffModelSettingsSimple": ["AD_SETTINGS"],
+    "ADE_AdjustPESweetspotStretch": ["PE_ADJUST"],
+    "ADE_AdjustWeightAllMult": ["WEIGHT_ADJUST"],
+    "ADE_SigmaSchedule": ["SIGMA_SCHEDULE"],
+    "ADE_CustomCFGSimple": ["CUSTOM_CFG"],
+    "ADE_IterationOptsFreeInit": ["ITERATION_OPTS"],
+    "ADE_MultivalDynamic": ["MULTIVAL"],
+    "ADE_MultivalScaledMask": ["MULTIVAL"],
+    "ADE_AnimateDiffKeyframe": ["AD_KEYFRAMES"],
+    "ADE_EmptyLatentImageLarge": ["LATENT"],
+    "ADE_AnimateDiffUnload": ["MODEL"],
+    "ADE_AnimateDiffCombine": ["GIF"],
+    "AnimateDiffModuleLoader": ["MOTION_MODULE"],
+    "AnimateDiffLoraLoader": ["MOTION_LORA_STACK"],
+    "AnimateDiffSlidingWindowOptions": ["SLIDING_WINDOW_OPTS"],
+    "AnimateDiffSampler": ["LATENT"],
+    "AnimateDiffCombine": [],
+}
+"""Types of a node's outputs, as saved graphs name them."""
+
+
+def _base(model: list[Any], *, frames: int = FRAMES, sampler: str = "euler", scheduler: str = "normal", cfg: float = 7.0) -> Prompt:
+    """Checkpoint, prompts, latent, sampler and decoder, around a MODEL from another node."""
+    return {
+        "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "tiny_sd15.safetensors"}},
+        "2": {"class_type": "CLIPTextEncode", "inputs": {"text": "a red ball", "clip": ["1", 1]}},
+        "3": {"class_type": "CLIPTextEncode", "inputs": {"text": "blurry", "clip": ["1", 1]}},
+        "4": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": frames}},
+        "5": {
+            "class_type": "KSampler",
+            "inputs": {
+                "model": model, "positive": ["2", 0], "negative": ["3", 0], "latent_image": ["4", 0], "seed": 3, "steps": STEPS, "cfg": cfg,
+                "sampler_name": sampler, "scheduler": scheduler, "denoise": 1.0,
+            },
+        },
+        "6": {"class_type": "VAEDecode", "inputs": {"samples": ["5", 0], "vae": ["1", 2]}},
+    }  # fmt: skip
+
+
+def _saved() -> Prompt:
+    inputs = {"images": ["6", 0], "filename_prefix": "old", "fps": 8.0, "lossless": True, "quality": 80, "method": "default"}
+    return {"7": {"class_type": "SaveAnimatedWEBP", "inputs": inputs}}
+
+
+def _node(kind: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": kind, "inputs": inputs}
+
+
+def _combined(**more: Any) -> Prompt:
+    inputs = {"images": ["6", 0], "frame_rate": 8, "loop_count": 0, "filename_prefix": "old", "format": "image/gif", "pingpong": False}
+    return {"7": _node("ADE_AnimateDiffCombine", **{**inputs, "save_image": True, **more})}
+
+
+_UNIFORM = {"context_length": 4, "context_stride": 1, "context_overlap": 1, "context_schedule": "uniform", "closed_loop": False}
+_LATER = {"fuse_method": "flat", "use_on_equal_length": False, "start_percent": 0.0, "guarantee_steps": 1}
+_GEN2 = {"beta_schedule": "autoselect", "model": ["1", 0]}
+_SAMPLING = {"batch_offset": 0, "noise_type": "FreeNoise", "seed_gen": "comfy", "seed_offset": 0}
+
+SCENES: dict[str, Prompt] = {
+    "loader of 2023 with two values": _base(["10", 0]) | _saved() | {
+        "10": _node("ADE_AnimateDiffLoaderWithContext", model=["1", 0], model_name=V1, beta_schedule="sqrt_linear (AnimateDiff)",
+                    motion_scale=1.0, apply_v2_models_properly=True),
+    },
+    "loader with context and motion LoRA": _base(["10", 0]) | _combined() | {
+        "10": _node("ADE_AnimateDiffLoaderWithContext", model=["1", 0], model_name=V2, beta_schedule="sqrt_linear (AnimateDiff)",
+                    context_options=["11", 0], motion_lora=["12", 0], motion_scale=1.2, apply_v2_models_properly=False),
+        "11": _node("ADE_AnimateDiffUniformContextOptions", **_UNIFORM, **_LATER),
+        "12": _node("ADE_AnimateDiffLoRALoader", name="v2_lora_PanLeft.ckpt", strength=0.8, prev_motion_lora=["13", 0]),
+        "13": _node("ADE_AnimateDiffLoRALoader", name=None, strength=1.0),
+    },
+    "first generation with every setting": _base(["10", 0], sampler="lcm", scheduler="sgm_uniform", cfg=2.0) | _combined(format="video/h264-mp4", pingpong=True) | {
+        "10": _node("ADE_AnimateDiffLoaderGen1", model=["1", 0], model_name=LCM, beta_schedule="lcm avg(sqrt_linear,linear)",
+                    context_options=["11", 0], ad_settings=["12", 0], sample_settings=["15", 0], scale_multival=["18", 0],
+                    effect_multival=["19", 0]),
+        "11": _node("ADE_StandardStaticContextOptions", context_length=4, context_overlap=1, **{**_LATER, "fuse_method": "pyramid"}),
+        "12": _node("ADE_AnimateDiffSettings", pe_adjust=["13", 0], weight_adjust=["14", 0]),
+        "13": _node("ADE_AdjustPESweetspotStretch", sweetspot=16, new_sweetspot=18, print_adjustment=False),
+        "14": _node("ADE_AdjustWeightAllMult", all_MULT=1.01, print_adjustment=False),
+        "15": _node("ADE_AnimateDiffSamplingSettings", **_SAMPLING, seed_override=0, adapt_denoise_steps=False, custom_cfg=["16", 0], sigma_schedule=["17", 0]),
+        "16": _node("ADE_CustomCFGSimple", cfg=2.5),
+        "17": _node("ADE_SigmaSchedule", beta_schedule="lcm >> sqrt_linear"),
+        "18": _node("ADE_MultivalDynamic", float_val=1.1),
+        "19": _node("ADE_MultivalScaledMask", min_float_val=0.5, max_float_val=1.0, mask=["20", 0], scaling="absolute"),
+        "20": _node("SolidMask", value=0.5, width=64, height=64),
+    },
+    "second generation": _base(["10", 0]) | _saved() | {
+        "10": _node("ADE_UseEvolvedSampling", **_GEN2, m_models=["11", 0], context_options=["13", 0], sample_settings=["14", 0]),
+        "11": _node("ADE_ApplyAnimateDiffModelSimple", motion_model=["12", 0], scale_multival=["15", 0], motion_lora=["17", 0]),
+        "12": _node("ADE_LoadAnimateDiffModel", model_name=V2),
+        "13": _node("ADE_LoopedUniformContextOptions", context_length=4, context_stride=1, context_overlap=2, closed_loop=True,
+                    **{**_LATER, "fuse_method": "pyramid"}),
+        "14": _node("ADE_AnimateDiffSamplingSettings", batch_offset=0, noise_type="repeated_context", seed_gen="comfy", seed_offset=5,
+                    seed_override=0, adapt_denoise_steps=False, iteration_opts=["16", 0]),
+        "15": _node("ADE_MultivalDynamic", float_val=1.25),
+        "16": _node("ADE_IterationOptsFreeInit", iterations=2, filter="gaussian", d_s=0.25, d_t=0.25, n_butterworth=4, sigma_step=999,
+                    apply_to_1st_iter=False, init_type="FreeInit [sampler sigma]", iter_batch_offset=0, iter_seed_offset=1),
+        "17": _node("ADE_AnimateDiffLoRALoader", name="v2_lora_ZoomIn.ckpt", strength=0.5),
+    },
+    "two modules over the steps": _base(["10", 0]) | _saved() | {
+        "10": _node("ADE_UseEvolvedSampling", **{**_GEN2, "beta_schedule": "linear (HotshotXL/default)"}, m_models=["11", 0]),
+        "11": _node("ADE_ApplyAnimateDiffModel", motion_model=["12", 0], start_percent=0.0, end_percent=0.6, prev_m_models=["13", 0], ad_keyframes=["15", 0]),
+        "12": _node("ADE_LoadAnimateDiffModel", model_name=V1),
+        "13": _node("ADE_ApplyAnimateDiffModel", motion_model=["14", 0], start_percent=0.4, end_percent=1.0, effect_multival=["16", 0]),
+        "14": _node("ADE_LoadAnimateDiffModel", model_name="v3_sd15_mm.ckpt"),
+        "15": _node("ADE_AnimateDiffKeyframe", start_percent=0.3, inherit_missing=True, guarantee_steps=1, scale_multival=["17", 0]),
+        "16": _node("ADE_MultivalDynamic", float_val=0.9, mask_optional=["18", 0]),
+        "17": _node("ADE_MultivalDynamic", float_val=0.7),
+        "18": _node("SolidMask", value=0.8, width=64, height=64),
+    },
+    "windows without a motion module": _base(["10", 0]) | _saved() | {
+        "10": _node("ADE_UseEvolvedSampling", **_GEN2, context_options=["11", 0]),
+        "11": _node("ADE_BatchedContextOptions", context_length=4, start_percent=0.0, guarantee_steps=1),
+    },
+    "a schedule after the motion node": _base(["12", 0], sampler="lcm", scheduler="sgm_uniform", cfg=1.5) | _saved() | {
+        "1": _node("CheckpointLoaderSimpleWithNoiseSelect", ckpt_name="tiny_sd15.safetensors", beta_schedule="sqrt_linear (AnimateDiff)",
+                   use_custom_scale_factor=False, scale_factor=0.18215),
+        "4": _node("ADE_EmptyLatentImageLarge", width=64, height=64, batch_size=FRAMES),
+        "10": _node("ADE_AnimateDiffLoaderWithContext", model=["1", 0], model_name=LCM, beta_schedule="lcm >> sqrt_linear",
+                    context_options=["11", 0], ad_settings=["13", 0], motion_scale=1.0, apply_v2_models_properly=True),
+        "11": _node("ADE_StandardUniformContextOptions", context_length=4, context_stride=1, context_overlap=1,
+                    **{**_LATER, "fuse_method": "overlap-linear"}),
+        "12": _node("ModelSamplingDiscrete", model=["10", 0], sampling="lcm", zsnr=False),
+        "13": _node("ADE_AnimateDiffModelSettingsSimple", motion_pe_stretch=4, min_motion_scale=1.0, max_motion_scale=1.0),
+    },
+    "a pass without motion": _base(["10", 0]) | _saved() | {
+        "10": _node("ADE_AnimateDiffUnload", model=["11", 0]),
+        "11": _node("ADE_AnimateDiffLoaderGen1", model=["1", 0], model_name=V2, beta_schedule="autoselect", context_options=["12", 0]),
+        "12": _node("ADE_StandardStaticContextOptions", context_length=4, context_overlap=1, **{**_LATER, "fuse_method": "relative"}, view_opts=["13", 0]),
+        "13": _node("ADE_StandardStaticViewOptions", view_length=4, view_overlap=1, fuse_method="pyramid"),
+    },
+    "the sampler of ArtVentureX": _base(["1", 0]) | {
+        "5": _node("AnimateDiffSampler", motion_module=["10", 0], inject_method="default", frame_number=20, model=["1", 0], seed=3, steps=STEPS,
+                   cfg=7.0, sampler_name="euler", scheduler="normal", positive=["2", 0], negative=["3", 0], latent_image=["4", 0],
+                   denoise=1.0, sliding_window_opts=["12", 0]),
+        "4": _node("EmptyLatentImage", width=64, height=64, batch_size=1),
+        "7": _node("AnimateDiffCombine", images=["6", 0], frame_rate=8, loop_count=0, save_image=True, filename_prefix="old",
+                   format="image/webp", pingpong=True),
+        "10": _node("AnimateDiffModuleLoader", model_name=V2, lora_stack=["11", 0]),
+        "11": _node("AnimateDiffLoraLoader", lora_name="v2_lora_TiltUp.ckpt", alpha=1.0),
+        "12": _node("AnimateDiffSlidingWindowOptions", context_length=8, context_stride=1, context_overlap=2, context_schedule="uniform",
+                    closed_loop=False),
+    },
+}  # fmt: skip
+"""API prompts: what each node is given, however it was saved."""
+
+_KSAMPLER = [3, "fixed", STEPS, 7.0, "euler", "normal", 1.0]
+STORED: dict[str, dict[str, Any]] = {
+    "loader of 2023 with two values": {"10": [V1, "sqrt_linear (AnimateDiff)"]},
+    "loader with context and motion LoRA": {
+        "10": [V2, "sqrt_linear (AnimateDiff)", 1.2, False, "lerp (normal)"],
+        "11": [4, 1, 1, "uniform", False],
+        "12": ["v2_lora_PanLeft.ckpt", 0.8],
+        "13": [None, 1.0],
+        "7": [8, 0, "old", "image/gif", False, True, "/view?filename=old_00001_.gif&type=output"],
+    },
+    "first generation with every setting": {
+        "10": [LCM, "lcm avg(sqrt_linear,linear)", ""],
+        "11": [4, 1, "pyramid", False, 0.0, 1, ""],
+        "12": None,
+        "13": [16, 18, False, ""],
+        "14": [1.01, False, ""],
+        "15": [0, "FreeNoise", "comfy", 0, False, ""],
+        "16": [2.5, ""],
+        "17": ["lcm >> sqrt_linear"],
+        "18": [1.1, ""],
+        "19": [0.5, 1.0, "absolute", ""],
+        "7": [8, 0, "old", "video/h264-mp4", True, True],
+    },
+    "second generation": {
+        "10": ["autoselect"],
+        "11": [],
+        "12": [V2, ""],
+        "13": [4, 1, 2, True, "pyramid", False, 0.0, 1],
+        "14": [0, "repeated_context", "comfy", 5, 0, False, ""],
+        "15": [1.25],
+        "16": [2, "gaussian", 0.25, 0.25, 4, 999, False, "FreeInit [sampler sigma]", 0, 1],
+        "17": ["v2_lora_ZoomIn.ckpt", 0.5, ""],
+    },
+    "two modules over the steps": {
+        "10": ["linear (HotshotXL/default)"],
+        "11": [0.0, 0.6],
+        "12": [V1],
+        "13": [0.4, 1.0, ""],
+        "14": ["v3_sd15_mm.ckpt"],
+        "15": [0.3, True, 1, ""],
+        "16": [0.9, ""],
+        "17": [0.7],
+    },
+    "windows without a motion module": {"10": ["autoselect"], "11": [4, 0.0, 1]},
+    "a schedule after the motion node": {
+        "1": ["tiny_sd15.safetensors", "sqrt_linear (AnimateDiff)"],
+        "4": [64, 64, FRAMES],
+        "10": {"model_name": LCM, "beta_schedule": "lcm >> sqrt_linear", "motion_scale": 1, "apply_v2_models_properly": True},
+        "11": [4, 1, 1, "overlap-linear", False, 0.0, 1],
+        "13": [4, 1.0, 1.0],
+    },
+    "a pass without motion": {
+        "11": [V2, "autoselect"],
+        "12": [4, 1, "relative", False, 0.0, 1],
+        "13": [4, 1, "pyramid"],
+    },
+    "the sampler of ArtVentureX": {
+        "5": ["default", 20, 3, "fixed", STEPS, 7.0, "euler", "normal", 1.0],
+        "7": [8, 0, True, "old", "image/webp", True],
+        "10": [V2],
+        "11": ["v2_lora_TiltUp.ckpt", 1.0],
+        "12": [8, 1, 2, "uniform", False],
+    },
+}
+"""Values as saved graphs hold them, in the layouts that are in use: short and long, with texts of widgets that are gone, as a table."""
+
+
+def stored_values(scene: str, key: str) -> Any:
+    """What the file of a scene holds for one node."""
+    if key in STORED[scene]:
+        return STORED[scene][key]
+    node = SCENES[scene][key]
+    values = [value for value in node["inputs"].values() if not isinstance(value, list)]
+    if node["class_type"] == "KSampler":
+        inputs = node["inputs"]
+        values = [inputs["seed"], "fixed", *(inputs[name] for name in ("steps", "cfg", "sampler_name", "scheduler", "denoise"))]
+    return values
+
+
+def saved_graph(scene: str) -> dict[str, Any]:
+    """The file of a scene, as the front ends of 2023 and 2024 wrote it."""
+    prompt, links, nodes = SCENES[scene], [], []
+    for order, (key, node) in enumerate(prompt.items()):
+        inputs = []
+        for name, value in node["inputs"].items():
+            if isinstance(value, list):
+                source, slot = value
+                kind = OUTPUTS[prompt[source]["class_type"]][slot]
+                links.append([len(links) + 1, int(source), slot, int(key), len(inputs), kind])
+                inputs.append({"name": name, "type": kind, "link": len(links)})
+        outputs = [{"name": kind, "type": kind, "links": [], "slot_index": slot} for slot, kind in enumerate(OUTPUTS[node["class_type"]])]
+        nodes.append({
+            "id": int(key), "type": node["class_type"], "pos": [320 * (order % 6), 420 * (order // 6)], "size": [300, 200], "flags": {},
+            "order": order, "mode": 0, "inputs": inputs, "outputs": outputs, "properties": {"Node name for S&R": node["class_type"]},
+            "widgets_values": stored_values(scene, key),
+        })  # fmt: skip
+        if nodes[-1]["widgets_values"] is None:
+            del nodes[-1]["widgets_values"]
+    by_id = {node["id"]: node for node in nodes}
+    for link, source, slot, *_ in links:
+        by_id[source]["outputs"][slot]["links"].append(link)
+    return {
+        "last_node_id": max(by_id), "last_link_id": len(links), "nodes": nodes, "links": links, "groups": [], "config": {}, "extra": {},
+        "version": 0.4,
+    }  # fmt: skip
