@@ -9,13 +9,15 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ...sampling.host.graph import at_start, known_ids, withdraw
-from . import artventure, evolved_context, evolved_load, evolved_sample, evolved_values
+from . import artventure, evolved, motion_director
 from .adapter import node_of
 from .rows import OldNode
 
 PACKS: dict[str, tuple[OldNode, ...]] = {
-    "AnimateDiff-Evolved": (*evolved_load.NODES, *evolved_context.NODES, *evolved_sample.NODES, *evolved_values.NODES),
+    "AnimateDiff-Evolved": evolved.NODES,
     "ArtVentureX": artventure.NODES,
+    "ADMotionDirector": motion_director.NODES,
+    "Efficiency": motion_director.SCRIPTS,
 }
 """The packs whose graphs open, and their nodes."""
 

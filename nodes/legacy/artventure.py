@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ...sampling.run.sample import SAMPLERS, SCHEDULERS
 from ..files import LORAS, MODULES
-from .evolved_context import LOOPED, UNIFORM, context_windows
-from .evolved_load import NamedLoRA
-from .evolved_values import FORMATS, save_animation
+from .evolved.context import LOOPED, UNIFORM, context_windows
+from .evolved.load import NamedLoRA
+from .evolved.values import FORMATS, save_animation
 from .rows import Given, Link, NewGraph, OldNode, file_in, flag, integer, one_of, output_of, real, socket, written
 
 WINDOW = 16

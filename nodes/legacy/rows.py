@@ -1,6 +1,6 @@
 """What an old node is, as data: an id of another pack, its inputs in the order of the oldest saved files, and an expander.
 
-The files beside this one (``evolved_load``, ``artventure``, ...) are tables of ``OldNode``; ``adapter`` makes a hidden node of each, and
+The other files here (``evolved/``, ``artventure``, ...) are tables of ``OldNode``; ``adapter`` makes a hidden node of each, and
 ``convert`` rewrites saved graphs with the same expanders.
 """
 
@@ -14,8 +14,8 @@ Link = list[Any]
 """An output of a node, as prompts write it: ``[node id, number of the output]``."""
 
 BY_LINK = {
-    "AUDIO", "CAMERACTRL_POSES", "CLIP", "CONDITIONING", "CONTEXT_OPTIONS", "CONTROL_NET", "FLOATS", "GUIDER", "HOOKS", "IMAGE", "INTS",
-    "LATENT", "MASK", "MODEL", "MOTION_MODEL_ADE", "MULTIVAL", "NOISE", "SIGMAS", "TK_SHORTCUT", "VAE", "VIDEO",
+    "AUDIO", "CAMERACTRL_POSES", "CLIP", "CONDITIONING", "CONTEXT_OPTIONS", "CONTROL_NET", "FLOATS", "GUIDER", "HOOKS", "HOOK_KEYFRAMES", "IMAGE", "INTS",
+    "LATENT", "MASK", "MODEL", "MOTION_MODEL_ADE", "MULTIVAL", "NOISE", "SIGMAS", "TIMESTEPS_RANGE", "TK_SHORTCUT", "VAE", "VIDEO",
 }  # fmt: skip
 """Sockets whose inputs an expander is given as a link, for one of its own nodes. What travels on all others is plain data, made and
 read by expanders."""
@@ -46,6 +46,11 @@ class Field:
     also: tuple[str, ...] = ()
     multiline: bool = False
     linked: bool | None = None
+
+    @property
+    def is_widget(self) -> bool:
+        """Whether saved graphs hold a value for it; numbers and texts without a default are sockets."""
+        return self.kind == "COMBO" or (self.kind in WIDGETS and self.default is not None)
 
     @property
     def is_linked(self) -> bool:

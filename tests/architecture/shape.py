@@ -100,6 +100,8 @@ def layout(source: Source) -> list[str]:
         complaints.append("motion/ has no rooms")
     elif source.storey == "nodes" and len(path.parts) > 2 and source.room != "legacy":
         complaints.append("nodes/ has no room but legacy/")
+    elif len(path.parts) > 3 + (source.parts[:2] == ("nodes", "legacy")):
+        complaints.append("a room has no rooms of its own, except legacy/ one per pack")
     return [source.say(1, complaint) for complaint in complaints]
 
 
@@ -109,7 +111,7 @@ def rooms_of_a_size(tree: Tree) -> list[str]:
     files: dict[str, int] = defaultdict(int)
     for source in tree:
         folder = PurePosixPath(source.path).parent
-        lines["/".join(folder.parts[:2])] += len(source.text.splitlines())
+        lines[str(folder)] += len(source.text.splitlines())
         files[str(folder)] += not source.path.endswith("__init__.py")
     complaints = [f"{room}/: {count} lines, more than {ROOM_LINES}" for room, count in lines.items() if count > ROOM_LINES]
     complaints += [

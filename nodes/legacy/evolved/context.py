@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ...sampling.run.sample import SAMPLERS, SCHEDULERS
-from .rows import Field, Given, Link, NewGraph, OldNode, flag, integer, one_of, real, socket
+from ....sampling.run.sample import SAMPLERS, SCHEDULERS
+from ..rows import Field, Given, Link, NewGraph, OldNode, flag, integer, one_of, real, socket
 
 STATIC, UNIFORM, LOOPED, BATCHED = "standard_static", "standard_uniform", "looped_uniform", "batched"
 """Schedules of Context Window Options."""

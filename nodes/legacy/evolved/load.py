@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..files import CHECKPOINTS, LORAS, MODULES
-from .evolved_context import LOOPED, context_windows
-from .evolved_sample import BETA_NAMES, BETAS, schedule_of_field, with_sample_settings
-from .rows import Given, Link, NewGraph, OldNode, curve, file_in, flag, integer, one_of, output_of, real, socket
+from ...files import CHECKPOINTS, LORAS, MODULES
+from ..rows import Given, Link, NewGraph, OldNode, curve, file_in, flag, integer, one_of, output_of, real, socket
+from .context import LOOPED, context_windows
+from .sample import BETA_NAMES, BETAS, schedule_of_field, with_sample_settings
 
 LOADED, OLD_V2 = "legacy", "legacy_v2"
 """Norm scopes of Load Motion Module: as the old pack pools, with v2 modules used as trained or not."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .evolved_load import Settings
-from .rows import Given, Link, NewGraph, OldNode, curve, flag, integer, one_of, real, socket, written
+from ..rows import Given, Link, NewGraph, OldNode, curve, flag, integer, one_of, real, socket, written
+from .load import Settings
 
 Adjustments = tuple[tuple[str, dict[str, Any]], ...]
 """What travels on PE_ADJUST and WEIGHT_ADJUST: nodes after Load Motion Module, with their inputs."""

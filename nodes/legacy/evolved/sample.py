@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ...sampling.timeline.keyframes import eased
-from .rows import Given, Link, NewGraph, OldNode, curve, flag, integer, is_link, one_of, real, socket
+from ....sampling.timeline.keyframes import eased
+from ..rows import Given, Link, NewGraph, OldNode, curve, flag, integer, is_link, one_of, real, socket
 
 BETAS = {
     "autoselect": "legacy",
