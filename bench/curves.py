@@ -76,7 +76,7 @@ def totals() -> dict[str, float]:
 
 def reading() -> tuple[float, float]:
     """Seconds to read a schedule of 500 prompts, and to say what holds in each of 4,000 frames."""
-    from animatediff_native.sampling.timeline.prompt_travel import TravelOptions, plan
+    from animatediff_native.sampling.prompts.plan import TravelOptions, plan
 
     text = "\n".join(f'"{8 * i}": "a scene number {i}, highly detailed",' for i in range(500))
     start = time.perf_counter()

@@ -7,11 +7,12 @@ from typing import Any
 from comfy_api.latest import io, ui
 
 from ..sampling.controls.curve import with_control_curve
+from ..sampling.prompts.plan import BLENDS, JOINTS, PADDINGS, TravelOptions
+from ..sampling.prompts.travel import travel
 from ..sampling.run.cfg import with_cfg_curve
-from ..sampling.timeline.curve import AXES, FRAMES, as_curve, make_curve
+from ..sampling.timeline.curve import AXES, FRAMES, as_curve, as_strength, make_curve
 from ..sampling.timeline.keyframes import EASINGS, LINEAR
 from ..sampling.timeline.picture import plot
-from ..sampling.timeline.prompt_travel import BLENDS, TravelOptions, travel
 from .types import (
     CATEGORY,
     FloatsSocket,
@@ -20,6 +21,7 @@ from .types import (
     choice,
     conditioning_inputs,
     conditioning_outputs,
+    count,
     model_input,
     model_output,
     num_frames_input,
@@ -29,6 +31,7 @@ from .types import (
 )
 
 HOOKS = [f"hooks_{number}" for number in range(1, 9)]
+VALUES = list("abcdefgh")
 EASE_TIP = "How it goes from keyframe to keyframe, where a keyframe does not say."
 
 
@@ -47,8 +50,8 @@ class ValueCurve(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         values = (
-            "One number, a list with one per frame, or keyframes such as 0: 1.0, 8 ease-in: 0.5, 50%: 2, -1: 0. "
-            "See the help page."
+            "One number, a list with one per frame, keyframes such as 0: 1.0, 8 ease-in: 0.5, 50%: 2, -1: 0, or an "
+            "expression such as 0.5 + 0.2 * sin(t / 5). See the help page."
         )
         loop = "The last keyframe leads to the first, for animations that loop; a list starts again."
         times = "Another curve to multiply with, such as one over steps."
@@ -58,7 +61,7 @@ class ValueCurve(io.ComfyNode):
             category=CATEGORY,
             description="Makes a number that changes over the frames or over the sampling steps, and draws it. Connect "
             "it to any strength, influence, attention scale or CFG of this pack.",
-            search_aliases=["value schedule", "keyframes", "multival", "fade", "ramp"],
+            search_aliases=["value schedule", "batch value schedule", "keyframes", "expression", "multival", "fade", "ramp"],
             has_intermediate_output=True,
             inputs=[
                 io.String.Input("values", multiline=True, default="0: 0.0\n-1: 1.0", tooltip=values),
@@ -94,15 +97,28 @@ class ValueCurve(io.ComfyNode):
 
 
 class PromptTravel(io.ComfyNode):
-    """CLIP + text -> CONDITIONING."""
+    """CLIP + text -> CONDITIONING, positive and negative."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        prompts = 'A line per keyframe: frame, colon, prompt. Lines like "0": "a cat", are read too. See the help page.'
+        prompts = (
+            'A line per keyframe: frame, colon, prompt. Lines like "0": "a cat", are read too. --neg begins the negative part; '
+            "`a * 2` is a number in each frame. See the help page."
+        )
         sea = "0: a calm sea, morning\n8: a stormy sea, night"
         hooks = io.Autogrow.TemplateNames(io.Hooks.Input("hooks", optional=True), names=HOOKS, min=0)
         hooks_tip = "LoRA hooks of the host for prompts that ask for them, such as 8 hooks 1: a cat."
         blend = "How embeddings are mixed: linear, or spherical, which keeps their length."
+        value = io.MultiType.Input("value", [io.Float, io.Int, ValueCurveSocket, FloatsSocket], optional=True)
+        values = io.Autogrow.TemplateNames(value, names=VALUES, min=0)
+        values_tip = "Numbers, lists of one per frame or curves over frames, for prompts such as (smile:`a`) or (smile:`a * 0.5`)."
+        start = "The frame of the timeline that is the first of this animation, for animations made in parts."
+        whole = "Length of the whole timeline, which -1, 50% and max_f speak of. 0: it ends with this animation."
+        joint = "How prepend and append are joined to prompts: with one comma, or with a space as FizzNodes does."
+        padding = (
+            "How prompts of several lengths (75 tokens, 150, ...) come to one: repeated, which does not change what they mean, or "
+            "with zeros around them, which makes shorter ones weaker, as FizzNodes and AnimateDiff-Evolved do."
+        )
         return io.Schema(
             node_id="AnimateDiffPromptTravel",
             display_name="Prompt Travel",
@@ -121,8 +137,16 @@ class PromptTravel(io.ComfyNode):
                 choice("blend", BLENDS, BLENDS[0], blend, advanced=True),
                 _latent(),
                 io.Autogrow.Input("hooks", template=hooks, optional=True, tooltip=hooks_tip),
+                io.Autogrow.Input("values", template=values, optional=True, tooltip=values_tip),
+                count("start_frame", 0, 0, 999_999, start, unit="frames", advanced=True, optional=True),
+                count("timeline_frames", 0, 0, 999_999, whole, unit="frames", advanced=True, optional=True),
+                choice("joint", JOINTS, JOINTS[0], joint, advanced=True, optional=True),
+                choice("padding", PADDINGS, PADDINGS[0], padding, advanced=True, optional=True),
             ],
-            outputs=[io.Conditioning.Output("conditioning", tooltip="Prompt embeddings per frame, for any sampler.")],
+            outputs=[
+                io.Conditioning.Output("conditioning", tooltip="Prompt embeddings per frame, for any sampler."),
+                io.Conditioning.Output("negative", tooltip="What prompts say after --neg, per frame; the empty prompt where none does."),
+            ],
         )
 
     @classmethod
@@ -138,11 +162,19 @@ class PromptTravel(io.ComfyNode):
         blend: str,
         latent: dict[str, Any] | None = None,
         hooks: dict[str, Any] | None = None,
+        values: dict[str, Any] | None = None,
+        start_frame: int = 0,
+        timeline_frames: int = 0,
+        joint: str = JOINTS[0],
+        padding: str = PADDINGS[0],
     ) -> io.NodeOutput:
         connected = {HOOKS.index(name) + 1: given for name, given in (hooks or {}).items() if given is not None}
-        options = TravelOptions(prepend=prepend, append=append, easing=easing, loop=loop, blend=blend)
-        conditioning, summary = travel(clip, prompts, _frames(num_frames, latent), options, connected)
-        return io.NodeOutput(conditioning, ui=text(summary))
+        numbers = {name: as_strength(given) for name, given in (values or {}).items() if given is not None}
+        options = TravelOptions(
+            prepend, append, easing, loop, blend, joint, padding, start_frame, timeline_frames, numbers
+        )
+        made = travel(clip, prompts, _frames(num_frames, latent), options, connected)
+        return io.NodeOutput(made.positive, made.negative, ui=text(made.summary))
 
 
 class ApplyCFGCurve(io.ComfyNode):

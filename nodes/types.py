@@ -77,11 +77,21 @@ def percent_range(what: str, *, advanced: bool = False) -> tuple[io.Float.Input,
 
 
 def count(
-    name: str, default: int, low: int, high: int, tooltip: str, *, unit: str = "", advanced: bool = False
+    name: str,
+    default: int,
+    low: int,
+    high: int,
+    tooltip: str,
+    *,
+    unit: str = "",
+    advanced: bool = False,
+    optional: bool = False,
 ) -> io.Int.Input:
-    """A field for a whole number of ``unit``, from ``low`` to ``high``."""
-    tooltip = _with_range(tooltip, low, high, unit)
-    return io.Int.Input(name, default=default, min=low, max=high, tooltip=tooltip, advanced=_only_true(advanced))
+    """A field for a whole number of ``unit``, from ``low`` to ``high``; ``optional`` where saved prompts may lack it."""
+    tooltip, hidden = _with_range(tooltip, low, high, unit), _only_true(advanced)
+    return io.Int.Input(
+        name, default=default, min=low, max=high, tooltip=tooltip, advanced=hidden, optional=optional
+    )
 
 
 def num_frames_input(default: int, tooltip: str = "Length of the animation.") -> io.Int.Input:
@@ -98,9 +108,20 @@ def seed_input(name: str) -> io.Int.Input:
 # --- choices and sockets ---------------------------------------------------------------------------------------------
 
 
-def choice(name: str, options: Sequence[str], default: str, tooltip: str, *, advanced: bool = False) -> io.Combo.Input:
-    """A list to choose one of."""
-    return io.Combo.Input(name, options=list(options), default=default, tooltip=tooltip, advanced=_only_true(advanced))
+def choice(
+    name: str,
+    options: Sequence[str],
+    default: str,
+    tooltip: str,
+    *,
+    advanced: bool = False,
+    optional: bool = False,
+) -> io.Combo.Input:
+    """A list to choose one of; ``optional`` where saved prompts may lack it."""
+    hidden = _only_true(advanced)
+    return io.Combo.Input(
+        name, options=list(options), default=default, tooltip=tooltip, advanced=hidden, optional=optional
+    )
 
 
 def model_input(

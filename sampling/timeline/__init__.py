@@ -1,1 +1,1 @@
-"""Timelines: keyframes, their text, lists of frames, curves of numbers, pictures of them, and prompts over time."""
+"""Timelines: keyframes, their text, lists of frames, curves of numbers, pictures of them."""

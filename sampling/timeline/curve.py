@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ...motion.low_rank import resized
 from ..frames import Call
-from .keyframes import LINEAR, Stretch, Timeline, blend, laid_out
+from .expression import FRAME, LAST, Expression
+from .keyframes import LINEAR, Keyframe, Stretch, Timeline, blend, laid_out
 from .text import parse
 
 FRAMES, STEPS = "frames", "steps"
@@ -63,7 +64,9 @@ class Curve:
     @property
     def constant(self) -> float | None:
         """The curve's value if it is the same for every frame, step and number of frames; otherwise None."""
-        own = set(self.timeline.values) or {float(key.value) for key in self.timeline.keyframes}
+        if any(isinstance(key.value, Expression) for key in self.timeline.keyframes):
+            return None
+        own = set(self.timeline.values) or {_number(key, 0.0, 0.0) for key in self.timeline.keyframes}
         rest = 1.0 if self.times is None else self.times.constant
         return own.pop() * rest if len(own) == 1 and rest is not None and self.mask is None else None
 
@@ -81,7 +84,7 @@ class Curve:
         if given := self.timeline.values:
             return [given[i % len(given) if self.loop else min(i, len(given) - 1)] for i in range(frames)]
         keys = laid_out(self.timeline, frames)
-        return [self._between(keys, i, frames) for i in range(frames)]
+        return [self._between(keys, i, frames, frames - 1) for i in range(frames)]
 
     def numbers(self, frames: int) -> list[float]:
         """The value of each frame; over steps, that many values from the first to the last step. Without mask and ``times``."""
@@ -93,11 +96,14 @@ class Curve:
         """The value of a curve over steps at a part of the sampling run, 0 to 1."""
         if given := self.timeline.values:
             return given[min(int(percent * len(given)), len(given) - 1)]
-        return self._between(self.over_steps, percent, 1.0)
+        return self._between(self.over_steps, percent, 1.0, 1.0)
 
-    def _between(self, keys: Sequence[Stretch], at: float, period: float) -> float:
+    def _between(self, keys: Sequence[Stretch], at: float, period: float, last: float) -> float:
+        """The value at a position. An expression goes on until the next keyframe; on the way to one, it is what it is there."""
         a, b, t = blend(keys, at, self.easing, period if self.loop else None)
-        start, end = (float(keys[number].keyframe.value) for number in (a, b))
+        first = keys[a].first
+        start = _number(keys[a].keyframe, at if at >= first else at + period if self.loop else first, last)
+        end = start if b == a else _number(keys[b].keyframe, keys[b].first, last)
         return start if start == end else start + (end - start) * t
 
     def at(self, call: Call) -> float | Tensor:
@@ -122,6 +128,12 @@ class Curve:
         return self.cache.masks[size]
 
 
+def _number(keyframe: Keyframe, at: float, last: float) -> float:
+    """The value of a keyframe at a position."""
+    value = keyframe.value
+    return value.value({FRAME: at, LAST: last}) if isinstance(value, Expression) else float(value)
+
+
 def _product(a: float | Tensor, b: float | Tensor) -> float | Tensor:
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape[-2:] != b.shape[-2:] and 1 not in (a.shape[-1], b.shape[-1]):
         b = resized(b, a.shape[-2:])
@@ -135,14 +147,22 @@ def make_curve(
     loop: bool = False,
     mask: Tensor | None = None,
     times: Strength | list[float] | None = None,
+    within: int | None = None,
 ) -> Curve:
     """A curve from its text (grammar: ``text``) and what else a node takes.
+
+    Args:
+        within: a number of frames; keyframes after the last of them are left out, and nothing moves towards them.
 
     Raises:
         TimelineError: in the text, with line and column; positions that cannot be over steps.
     """
     mask = None if mask is None else mask.reshape(-1, *mask.shape[-2:]).float().cpu()
-    return Curve(parse(text), over, easing, loop, mask, None if times is None else as_curve(times))
+    timeline = parse(text)
+    if within is not None:
+        inside = tuple(key for key in timeline.keyframes if key.start.frame(within) < within)
+        timeline = replace(timeline, keyframes=inside or timeline.keyframes[:1])
+    return Curve(timeline, over, easing, loop, mask, None if times is None else as_curve(times))
 
 
 Strength = float | Curve
@@ -175,6 +195,21 @@ def as_curve(value: Any) -> Curve:
     """Like ``as_strength``, but a number becomes a curve that is the same everywhere."""
     strength = as_strength(value)
     return strength if isinstance(strength, Curve) else Curve(Timeline(values=(strength,)))
+
+
+def per_frame(strength: Strength, frames: int) -> list[float]:
+    """A setting as one number for each of ``frames``.
+
+    Raises:
+        ValueError: a curve over steps, or with a mask: it has no one number in a frame.
+    """
+    if not isinstance(strength, Curve):
+        return [strength] * frames
+    if strength.over == STEPS or strength.mask is not None:
+        what = "over steps" if strength.over == STEPS else "with a mask"
+        raise ValueError(f"Needed a number for each frame; got a curve {what}. Connect a Value Curve over frames, without a mask.")
+    rest = [1.0] * frames if strength.times is None else per_frame(strength.times, frames)
+    return [own * other for own, other in zip(strength.values(frames), rest, strict=True)]
 
 
 def value_at(strength: Strength, call: Call) -> float | Tensor:

@@ -13,20 +13,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
+from .errors import TimelineError
+from .expression import Expression
+
 LINEAR, EASE_IN, EASE_OUT, EASE_IN_OUT, STEP = "linear", "ease-in", "ease-out", "ease-in-out", "step"
 EASINGS = (LINEAR, EASE_IN, EASE_OUT, EASE_IN_OUT, STEP)
-
-
-class TimelineError(ValueError):
-    """What is wrong with a timeline's text, and where; ``line`` and ``column`` count from 1."""
-
-    __module__ = "AnimateDiff"  # the front end shows users this name, and not the folder of this file
-
-    def __init__(self, message: str, text: str, offset: int) -> None:
-        self.line = text.count("\n", 0, offset) + 1
-        self.column = offset - (text.rfind("\n", 0, offset) + 1) + 1
-        self.reason = message
-        super().__init__(f"Line {self.line}, column {self.column}: {message}")
 
 
 class Position(NamedTuple):
@@ -50,6 +41,7 @@ class Keyframe:
     """A value that applies from ``start`` to ``end``, and how it goes on to the next.
 
     Attributes:
+        value: a number, an expression that is worked out in each frame, or a prompt.
         end_exclusive: the range stops before ``end``.
         easing: one of ``EASINGS``, or empty for the default of whatever uses it.
         hooks: number of the LoRA hooks that go with a prompt; 0 is none.
@@ -57,7 +49,7 @@ class Keyframe:
     """
 
     start: Position
-    value: float | str
+    value: float | Expression | str
     end: Position | None = None
     end_exclusive: bool = False
     easing: str = ""

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from .curve import STEPS, Curve
+from .expression import Expression
 from .ink import EMPTY, GAP, INK, PAPER, label_every
 from .keyframes import laid_out
 
@@ -63,7 +64,7 @@ def plot(curve: Curve, frames: int) -> Tensor:
     for key in [] if curve.timeline.values else laid_out(curve.timeline, None if curve.over == STEPS else frames):
         index = key.first * (last if curve.over == STEPS else 1)
         if index <= last:
-            x, y = point(index, float(key.keyframe.value))
+            x, y = point(index, values[round(index)] if isinstance(key.keyframe.value, Expression) else float(key.keyframe.value))
             pen.ellipse((x - 3, y - 3, x + 3, y + 3), DOT)
     return torch.from_numpy(np.asarray(image, dtype=np.float32) / 255).unsqueeze(0)
 

@@ -1,7 +1,7 @@
 """Timelines as text: the one grammar for numbers and for prompts that change over an animation, and for lists of frames.
 
-``parse`` reads it, ``write`` puts it back into words. Used by ``curve`` and ``prompt_travel``; ``frame_list`` reads its
-positions with ``read_range``. Described for users in ``web/docs/ValueCurve.md`` and ``web/docs/PromptTravel.md``.
+``parse`` reads it, ``writing`` puts it back into words. Used by ``curve`` and ``prompt_travel``; ``frame_list`` reads its
+positions with ``read_range``. Described for users in ``web/docs/ValueCurve.md`` and ``web/docs/AnimateDiffPromptTravel.md``.
 
 Besides its own lines (``8 ease-in: 0.5``) it reads those people have: ``"8": "a cat",`` and ``8 = "a cat"``, with ranges
 ``0:8`` (without the last), holds ``8:`` and parts ``0.5``, in braces or not.
@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
-from .keyframes import EASINGS, STEP, Keyframe, Position, Timeline, TimelineError
+from .errors import TimelineError
+from .expression import LARGEST, Expression, read_expression
+from .keyframes import EASINGS, STEP, Keyframe, Position, Timeline
 from .lines import Line
+from .template import SECOND_NEGATIVE, read_template, split_negative
 
 NUMBERS, TEXTS = "numbers", "texts"
 MOST = 999_999
 """Largest frame number; more is taken for a typing error."""
-LARGEST = 1e9
-"""Largest value, with either sign."""
 
 _POSITION = r"(?:\d+(?:\.\d+)?%|\d*\.\d+|-?\d+(?!\.\d))"
 _RANGE = rf"(?P<start>{_POSITION})(?:[ \t]*\.\.(?!\.)(?P<exclusive><?)[ \t]*(?P<end>{_POSITION}))?"
@@ -41,7 +42,11 @@ _STRINGS = {
 }
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 _ESCAPES = {'\\"': '"', "\\'": "'", "\\\\": "\\", "\\n": "\n", "\\/": "/"}
-_FOREIGN = re.compile(r"`|--neg\b")
+_ASSIGNED = re.compile(r"[:;]|(?<![<>=!])=(?!=)")
+"""What says that numbers are keyframes, and no list."""
+_REMARK = re.compile(r"#.*")
+_ARITHMETIC = re.compile(r"[A-Za-z_]\w*\s*\(|\b(?:t|max_f|pi)\b|[\w.)]\s*(?:[-+*/%<>&|]|[=!]=)\s*[\w.(+-]", re.ASCII)
+"""What says that a value is an expression."""
 
 
 # --- positions -------------------------------------------------------------------------------------------------------
@@ -83,20 +88,20 @@ def read_range(text: str) -> Range | None:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def parse(text: str, kind: str = NUMBERS) -> Timeline:
-    """Read keyframes whose values are ``NUMBERS`` or ``TEXTS``.
+def parse(text: str, kind: str = NUMBERS, names: Collection[str] = ()) -> Timeline:
+    """Read keyframes whose values are ``NUMBERS`` or ``TEXTS``; expressions in texts may hold ``names``.
 
     Raises:
         TimelineError: the text is something else; the message names line and column.
     """
-    return _Reader(text, kind).timeline()
+    return _Reader(text, kind, names).timeline()
 
 
 class _Reader:
     """One pass over a text, from ``self.at`` to ``self.end``."""
 
-    def __init__(self, text: str, kind: str) -> None:
-        self.text, self.numbers = text, kind == NUMBERS
+    def __init__(self, text: str, kind: str, names: Collection[str]) -> None:
+        self.text, self.numbers, self.names = text, kind == NUMBERS, names
         self.end = len(text.rstrip())
         self.at = self._skip_blank(0)
         inside = self._skip_blank(self.at + 1)
@@ -126,9 +131,9 @@ class _Reader:
     def timeline(self) -> Timeline:
         if self.at >= self.end and self.numbers:
             raise self.error("there is nothing here. Write for example 0: 1.0")
-        if self.numbers and not re.search(r"[:;=]", re.sub(r"#.*", "", self.text[self.at : self.end])):
+        if self.numbers and not _ASSIGNED.search(_REMARK.sub("", self.text[self.at : self.end])):
             self._check_pairs()
-            return Timeline(values=tuple(self._plain_values()), text=self.text)
+            return self._list()
         keyframes: list[Keyframe] = []
         loose: list[Line] = []
         heads: list[Line] = []
@@ -144,12 +149,19 @@ class _Reader:
                 keyframes.append(keyframe)
             self.at = self._skip_blank(self.at)
         self._check_near_misses([*heads, *loose], bool(keyframes))
-        head, rest = (" ".join(line.text for line in lines) for lines in (heads, loose))
+        head, rest = self._one_text(heads), self._one_text(loose)
         if not keyframes:  # an ordinary prompt
             return Timeline((Keyframe(Position(0), rest),), text=self.text)
         return Timeline(tuple(keyframes), head=head, tail=rest, text=self.text)
 
     # --- lines without a position ---
+
+    def _one_text(self, lines: list[Line]) -> str:
+        """Lines as one text, which has at most one negative part."""
+        negative = [line for line in lines if "--neg" in line.text]
+        if len(negative) > 1:
+            raise self.error(SECOND_NEGATIVE, negative[1].at + negative[1].text.index("--neg"))
+        return " ".join(line.text for line in lines)
 
     def _check_near_misses(self, lines: list[Line], among_keyframes: bool) -> None:
         """Refuse lines that begin like a position and are none.
@@ -178,12 +190,24 @@ class _Reader:
         Raises:
             TimelineError: at the first of them.
         """
-        text = re.sub(r"#.*", "", self.text[self.at : self.end]).strip("[]() \t\n")
+        text = _REMARK.sub("", self.text[self.at : self.end]).strip("[]() \t\n")
         lines = [line for line in text.split("\n") if line.strip(" \t\r,")]
         pairs = [re.fullmatch(r"\s*(\d+|\d*\.\d+)[ \t,]+([-+\d.eE]+)[ \t,]*", line) for line in lines]
         if len(pairs) > 1 and all(pairs) and pairs[0] and float(pairs[0][1]) == 0:
             message = f"two numbers on each line. Write {pairs[0][1]}: {pairs[0][2]} for keyframes, or a list on one line."
             raise self.error(message)
+
+    def _list(self) -> Timeline:
+        """Numbers one after another, or else one expression for all frames."""
+        started, end = self.at, self.end
+        try:
+            return Timeline(values=tuple(self._plain_values()), text=self.text)
+        except TimelineError:
+            self.at, self.end = started, end
+            found = self._expression()
+            if found is None or self._skip_blank(self.at) < self.end:
+                raise
+            return Timeline((Keyframe(Position(0), found, easing=_easing_of(found)),), text=self.text)
 
     def _plain_values(self) -> Iterator[float]:
         if self.text[self.at] in "[(" and self.text[self.end - 1] == {"[": "]", "(": ")"}[self.text[self.at]]:
@@ -215,7 +239,8 @@ class _Reader:
         key = self._line_key(found) if found.re is _LINE_KEY else self._old_key(found, found.start("key"))
         self.at = found.end()
         self._blanks()
-        value: float | str = self._number_value() if self.numbers else self._text_value(found.re is not _LINE_KEY)
+        value = self._number_value() if self.numbers else self._text_value(found.re is not _LINE_KEY)
+        key["easing"] = key.get("easing") or _easing_of(value)
         return Keyframe(offset=started, value=value, **key)
 
     def _line_key(self, found: re.Match[str]) -> dict[str, Any]:
@@ -265,7 +290,35 @@ class _Reader:
         self.at = found.end()
         return value
 
-    def _number_value(self) -> float:
+    def _number_value(self) -> float | Expression:
+        """A number, or an expression."""
+        started = self.at
+        try:
+            return self._bare_number()
+        except TimelineError:
+            self.at = started
+            found = self._expression()
+            if found is None:
+                raise
+            return found
+
+    def _expression(self) -> Expression | float | None:
+        """An expression, up to a comma, a comment or the end of the line outside of brackets; None where nothing looks like one.
+
+        One without names is the number that it is.
+        """
+        stop, depth = self.at, 0
+        while stop < self.end and (depth > 0 or self.text[stop] not in ",\n\r#"):
+            depth += {"(": 1, ")": -1}.get(self.text[stop], 0)
+            stop += 1
+        text = self.text[self.at : stop]
+        if depth or ":" in text or not _ARITHMETIC.search(text):
+            return None
+        found = read_expression(text, (), self.text, self.at)
+        self.at = stop
+        return found if found.names else found.value({})
+
+    def _bare_number(self) -> float:
         """A number, also in brackets or quotes as other packs write it."""
         bracket = self.text[self.at : self.at + 1]
         closing = {"(": ")", '"': '"', "[": "]", "{": "}", "'": "'", "“": "”"}.get(bracket) if self.at < self.end else None
@@ -318,33 +371,16 @@ class _Reader:
         return line.strip()
 
     def _check(self, value: str, at: int) -> None:
-        if found := _FOREIGN.search(value):
-            advice = {"`": "expressions in ` are not read. Write what they say into keyframes"}
-            message = advice.get(found[0], "--neg is not read. Give the negative prompts a Prompt Travel of their own")
-            raise self.error(f"{message}.", at + found.start())
+        """Refuse what is wrong inside a prompt."""
+        read_template(value, self.names, self.text, at)
+        split_negative(value, self.text, at)
+
+
+def _easing_of(value: float | Expression | str) -> str:
+    """An expression holds until the next keyframe, where its keyframe does not say: it moves by itself."""
+    return STEP if isinstance(value, Expression) else ""
 
 
 def _unescaped(found: re.Match[str]) -> str:
     """What an escape in quotes stands for. Others, such as the \\( of prompts, are not changed."""
     return chr(int(found[1], 16)) if found[1] else _ESCAPES.get(found[0], found[0])
-
-
-# --- writing ---------------------------------------------------------------------------------------------------------
-
-
-def write(timeline: Timeline) -> str:
-    """A text that ``parse`` reads as the same timeline."""
-    if timeline.values:
-        return ", ".join(map(repr, timeline.values))
-    lines = [timeline.head] if timeline.head else []
-    for key in timeline.keyframes:
-        words = [f"{key.start}", *([key.easing] if key.easing else []), *([f"hooks {key.hooks}"] if key.hooks else [])]
-        if key.end is not None:
-            words[0] += f"{'..<' if key.end_exclusive else '..'}{key.end}"
-        value = _quoted(key.value) if isinstance(key.value, str) else repr(key.value)
-        lines.append(f"{' '.join(words)}: {value}")
-    return "\n".join([*lines, *([timeline.tail] if timeline.tail else [])])
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

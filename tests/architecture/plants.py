@@ -341,7 +341,7 @@ WORDS = [
         "one_word_per_thing",
         ("sampling/start/clip.py", "", "file clip"),
         ("nodes/schedule.py", "def follow_clip(clip): ...", "name follow_clip"),
-        ("sampling/timeline/prompt_travel.py", "clip = 1", "name clip"),
+        ("sampling/prompts/travel.py", "clip = 1", "name clip"),
         ("training/x.py", "def f(place): ...", "argument place"),
     ),
 ]

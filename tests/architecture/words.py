@@ -20,7 +20,7 @@ TWO_MEANINGS = {
     "places": "sites, positions or regions",
 }
 """Words that meant several things, and what to say."""
-TEXT_ENCODER = {"sampling/timeline/prompt_travel.py", "nodes/schedule.py"}
+TEXT_ENCODER = {"sampling/prompts/travel.py", "nodes/schedule.py"}
 """Where an argument called ``clip`` is the host's text encoder."""
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 

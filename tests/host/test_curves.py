@@ -643,6 +643,8 @@ def test_the_plot_shows_keyframes_where_they_are() -> None:
     ("text", "over", "frames", "words"),
     [
         ("0.5", "frames", 1, "0.5 everywhere, over frames"),
+        ("0: (t * 2), 8: 1", "frames", 9, "0 to 14, over frames"),
+        ("1 - t", "steps", 9, "0 to 1, over steps"),
         ("1, 2, 3", "frames", 4096, "1 to 3, over frames"),
         ("0: -1e9, 100: 1e9", "frames", 16, "-1e+09 to -7e+08, over frames"),
         ("-1e9", "steps", 16, "-1e+09 everywhere, over steps"),

@@ -15,20 +15,18 @@ import torch
 from animatediff_native.demo.tiny_checkpoint import checkpoint, sdxl_checkpoint
 from animatediff_native.sampling.frames import frames_of_call
 from animatediff_native.sampling.host.sample import with_prompt_hooks
+from animatediff_native.sampling.prompts.embeddings import interpolated, same_length
+from animatediff_native.sampling.prompts.plan import TravelOptions, describe_travel, plan
+from animatediff_native.sampling.prompts.travel import frame_of, travel
 from animatediff_native.sampling.run.animate import animate
+from animatediff_native.sampling.timeline.curve import as_strength, make_curve
 from animatediff_native.sampling.timeline.keyframes import TimelineError
-from animatediff_native.sampling.timeline.prompt_travel import (
-    TravelOptions,
-    describe_travel,
-    interpolated,
-    plan,
-    same_length,
-    travel,
-)
 from animatediff_native.sampling.windows.options import WindowOptions
 from animatediff_tests.tiny import run_ksampler
 from torch import Tensor
 
+EMPTY = 1
+"""Prompts without a negative part: the empty one is encoded for the other output."""
 PACK = Path(__file__).resolve().parents[2] / "demo" / "tiny_models_pack" / "__init__.py"
 LONG = ", ".join(["a very long prompt about the sea"] * 14)
 """More than the 75 tokens that one run of the text encoder takes."""
@@ -81,7 +79,7 @@ def plain(clip: Any, prompt: str) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("base", ["sd15", "sdxl"])
 def test_tokens_and_pooled_output_are_interpolated(clips, base: str) -> None:
     clip = clips[base]
-    [(tokens, options)], _ = travel(clip, "0: a cat\n10: a dog", 16)
+    [(tokens, options)], *_ = travel(clip, "0: a cat\n10: a dog", 16)
     cat, dog = plain(clip, "a cat"), plain(clip, "a dog")
     assert tokens.shape[0] == options["pooled_output"].shape[0] == 16 and not torch.equal(cat[1], dog[1])
     for i, share in ((0, 0.0), (3, 0.3), (5, 0.5), (10, 1.0), (15, 1.0)):
@@ -93,7 +91,7 @@ def test_tokens_and_pooled_output_are_interpolated(clips, base: str) -> None:
 
 def test_sdxl_samples_each_frame_with_its_own_pooled_output(sdxl, sdxl_model) -> None:
     """The vector that the UNet is given in a middle frame is that of the interpolated pooled output."""
-    travelled, _ = travel(sdxl, "0: a cat\n15: a dog", 16)
+    travelled, *_ = travel(sdxl, "0: a cat\n15: a dog", 16)
     tokens, pooled = travelled[0][0], travelled[0][1]["pooled_output"]
     wide = pooled.repeat(1, 64 // pooled.shape[1] + 1)[:, :64]  # the UNet of these tests is of another width
     positive = [[tokens.repeat(1, 1, 64 // tokens.shape[2] + 1)[..., :64], {"pooled_output": wide}]]
@@ -146,7 +144,7 @@ def test_frame_i_gets_prompt_i(clips, model, motion, options: Any, apart: bool, 
 
 def test_prompts_of_other_lengths(clips) -> None:
     """77 and 154 tokens: shorter ones are repeated, which changes nothing for a frame that has one prompt alone."""
-    [(tokens, _)], _ = travel(clips["sd15"], f'0: "a cat"\n8: "{LONG}"', 9)
+    [(tokens, _)], *_ = travel(clips["sd15"], f'0: "a cat"\n8: "{LONG}"', 9)
     cat, long = plain(clips["sd15"], "a cat")[0], plain(clips["sd15"], LONG)[0]
     assert (cat.shape[1], long.shape[1], tokens.shape[1]) == (77, 154, 154)
     assert torch.equal(tokens[0:1], cat.repeat(1, 2, 1)) and torch.equal(tokens[8:9], long)
@@ -158,7 +156,7 @@ def test_prompts_of_other_lengths(clips) -> None:
 
 
 def test_loops_lead_back_to_the_first_prompt(clips) -> None:
-    [(tokens, _)], text = travel(clips["sd15"], "0: a cat\n8: a dog", 16, TravelOptions(loop=True))
+    [(tokens, _)], _, text = travel(clips["sd15"], "0: a cat\n8: a dog", 16, TravelOptions(loop=True))
     cat, dog = plain(clips["sd15"], "a cat")[0], plain(clips["sd15"], "a dog")[0]
     for i in range(16):
         assert torch.allclose(tokens[i : i + 1], torch.lerp(cat, dog, 1 - abs(i - 8) / 8), atol=1e-6)
@@ -167,7 +165,7 @@ def test_loops_lead_back_to_the_first_prompt(clips) -> None:
 
 def test_spherical_keeps_the_length(clips) -> None:
     options = TravelOptions(blend="spherical")
-    [(tokens, _)], _ = travel(clips["sd15"], "0: a cat\n2: a dog", 3, options)
+    [(tokens, _)], *_ = travel(clips["sd15"], "0: a cat\n2: a dog", 3, options)
     straight = travel(clips["sd15"], "0: a cat\n2: a dog", 3)[0][0][0]
     lengths, short = tokens.norm(dim=-1), straight.norm(dim=-1)
     between = (lengths[0] + lengths[2]) / 2
@@ -182,25 +180,25 @@ def test_spherical_keeps_the_length(clips) -> None:
 
 def test_each_distinct_prompt_is_encoded_once(clips, counted: list[Any]) -> None:
     lines = [f"{frame}: {'a cat' if frame % 4 else 'a dog'}" for frame in range(20)]
-    [(tokens, _)], text = travel(clips["sd15"], "\n".join(lines), 20)
-    assert len(counted) == 2 and tokens.shape[0] == 20 and text.startswith("20 frames, 2 prompts")
+    [(tokens, _)], _, text = travel(clips["sd15"], "\n".join(lines), 20)
+    assert len(counted) == 2 + EMPTY and tokens.shape[0] == 20 and text.startswith("20 frames, 2 prompts")
 
 
 def test_a_prompt_used_ten_times_is_encoded_once(clips, counted: list[Any]) -> None:
-    conditioning_, _ = travel(clips["sdxl"], "\n".join(f"{frame}: a cat" for frame in range(10)), 10)
-    assert len(counted) == 1
+    conditioning_, *_ = travel(clips["sdxl"], "\n".join(f"{frame}: a cat" for frame in range(10)), 10)
+    assert len(counted) == 1 + EMPTY
     assert torch.equal(conditioning_[0][0][:1], plain(clips["sdxl"], "a cat")[0])
 
 
 def test_prompts_behind_the_end_are_not_encoded_unless_seen(clips, counted: list[Any]) -> None:
     travel(clips["sd15"], "0: a cat\n8: a dog\n100: a fish\n200: a bird", 9)
-    assert len(counted) == 2
-    _, text = travel(clips["sd15"], "0: a cat\n8: a dog\n100: a fish\n200: a bird", 16)
-    assert len(counted) == 5 and "100 lies after the last frame, 15" in text
+    assert len(counted) == 2 + EMPTY
+    *_, text = travel(clips["sd15"], "0: a cat\n8: a dog\n100: a fish\n200: a bird", 16)
+    assert len(counted) == 5 + 2 * EMPTY and "100 lies after the last frame, 15" in text
 
 
 def test_one_prompt_is_one_embedding(clips) -> None:
-    given, text = travel(clips["sd15"], "a cat", 64)
+    given, _, text = travel(clips["sd15"], "a cat", 64)
     assert given[0][0].shape[0] == 1 and text == "64 frames, 1 prompt\n0-63: a cat"
 
 
@@ -213,7 +211,102 @@ def test_one_prompt_is_one_embedding(clips) -> None:
     ],
 )
 def test_text_around_prompts(text: str, options: TravelOptions, whole: str) -> None:
-    assert plan(text, 8, options).prompts == [whole]
+    assert plan(text, 8, options).positive[0].a.text == whole
+
+
+# --- negative parts, numbers, parts of a timeline ----------------------------------------------------------------------
+
+
+def test_what_stands_after_neg_is_the_negative(clips) -> None:
+    """In a prompt, in text for all prompts, and around them: the same keyframes, and the empty prompt where nothing is said."""
+    clip = clips["sd15"]
+    text = "best --neg ugly\n0: a cat --neg blurry\n8: a dog"
+    (positive,), (negative,), _ = travel(clip, text, 9, TravelOptions("photo", "sharp --neg low"))
+    cat, dog = (plain(clip, f"photo, best, a {animal}, sharp") for animal in ("cat", "dog"))
+    blurry, rest = plain(clip, "ugly, blurry, low"), plain(clip, "ugly, low")
+    for (tokens, options), start, end in ((positive, cat, dog), (negative, blurry, rest)):
+        assert torch.equal(tokens[:1], start[0]) and torch.equal(tokens[8:], end[0])
+        assert torch.allclose(tokens[2:3], torch.lerp(start[0], end[0], 0.25), atol=1e-6)
+        assert torch.allclose(options["pooled_output"][2:3], torch.lerp(start[1], end[1], 0.25), atol=1e-6)
+    _, empty, _ = travel(clip, "0: a cat\n8: a dog", 9)
+    assert len(empty) == 1 and torch.equal(empty[0][0], plain(clip, "")[0])
+
+
+def test_expressions_are_numbers_in_each_frame(clips, counted: list[Any]) -> None:
+    """Between keyframes both prompts are worked out in the frame, and then mixed."""
+    clip = clips["sd15"]
+    values = {"a": as_strength([0.2, 0.4, 0.6]), "b": make_curve("0: 0, -1: 2")}
+    [(tokens, _)], *_ = travel(clip, "0: a (cat:`a`)\n4: a (dog:`pw_b + t / max_f`)", 5, TravelOptions(values=values))
+    given = [(0.2, 0.0), (0.4, 0.75), (0.6, 1.5), (0.6, 2.25), (0.6, 3.0)]  # a list goes on with its last number
+    assert len(counted) == 7 + EMPTY  # three cats, and a dog in each frame but the first
+    for i, (cat, dog) in enumerate(given):
+        start, end = plain(clip, f"a (cat:{cat})")[0], plain(clip, f"a (dog:{dog})")[0]
+        assert torch.allclose(tokens[i : i + 1], torch.lerp(start, end, i / 4), atol=1e-6), i
+
+
+def test_the_same_numbers_are_encoded_once(clips, counted: list[Any]) -> None:
+    given, *_ = travel(clips["sd15"], "a (cat:`1 + (t > 7) * 0.5`)", 16)
+    assert len(counted) == 2 + EMPTY and given[0][0].shape[0] == 16
+    assert torch.equal(given[0][0][7:8], plain(clips["sd15"], "a (cat:1)")[0])
+    assert torch.equal(given[0][0][8:9], plain(clips["sd15"], "a (cat:1.5)")[0])
+    still, *_ = travel(clips["sd15"], "a (cat:`1 / 2`)", 16)
+    assert still[0][0].shape[0] == 1 and torch.equal(still[0][0], plain(clips["sd15"], "a (cat:0.5)")[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("0: a\n8: a (b:`c`)", TravelOptions(), r"Line 2, column 10: 'c' is not known here\. Known are max_f, pi, t; in prompts also what is connected"),
+        ("0: a\n4: (b:`8 / (t - 6)`)", TravelOptions(), r"Line 2, column 1: 8 / \(t - 6\) needs a number of at most 1e\+09; it is inf where t is 6"),
+        ("0: a", TravelOptions(append="x\ny `t"), "Line 2, column 3: in append: this backtick is not closed"),
+        ("0: a `a`", TravelOptions(values={"a": make_curve("0: 0, 1.0: 1", over="steps")}), "for each frame; got a curve over steps"),
+        ("0: a `a`", TravelOptions(values={"a": make_curve("1", mask=torch.ones(2, 2))}), "for each frame; got a curve with a mask"),
+    ],
+)
+def test_numbers_that_cannot_be(text: str, options: TravelOptions, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        plan(text, 16, options)
+
+
+def test_curves_times_curves(clips) -> None:
+    values = {"a": make_curve("0: 0, -1: 4", times=[1.0, 0.5])}
+    assert [mix.a.text for mix in plan("`a`", 5, TravelOptions(values=values)).positive] == ["0", "0.5", "1", "1.5", "2"]
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_part_of_a_timeline_is_that_part(clips, loop: bool) -> None:
+    """Frames 6 to 9 of 12 alone are those of all 12, numbers and positions from the end included."""
+    text, values = "0: a cat\n50%: a (dog:`a * t / max_f`)\n-1: a bird", {"a": make_curve("0: 1, -1: 2")}
+    whole, *_ = travel(clips["sd15"], text, 12, TravelOptions(loop=loop, values=values))
+    part, _, words = travel(clips["sd15"], text, 4, TravelOptions(loop=loop, values=values, start_frame=6, timeline_frames=12))
+    assert torch.equal(part[0][0], whole[0][0][6:10])
+    assert words.splitlines()[0] == "4 frames from 6 of 12, 5 prompts" and words.splitlines()[1].startswith("6: a (dog")
+    last, *_ = travel(clips["sd15"], text, 6, TravelOptions(loop=loop, values=values, start_frame=6))
+    assert torch.equal(last[0][0], whole[0][0][6:])  # without a length, the timeline ends with the animation
+    after, *_ = travel(clips["sd15"], "0: a cat\n8: a dog", 4, TravelOptions(loop=loop, start_frame=16, timeline_frames=16))
+    animal = "cat" if loop else "dog"
+    assert torch.equal(after[0][0][:1], plain(clips["sd15"], f"a {animal}")[0])
+
+
+def test_joined_with_spaces_and_filled_with_zeros(clips) -> None:
+    """As FizzNodes and AnimateDiff-Evolved do it."""
+    assert plan("0: a cat,", 8, TravelOptions("best,", "sharp", joint="spaces")).positive[0].a.text == "best, a cat, sharp"
+    assert plan("0: a cat", 8, TravelOptions(" ", "4k", joint="spaces")).positive[0].a.text == "a cat 4k"
+    [(tokens, _)], *_ = travel(clips["sd15"], f'0: "a cat"\n8: "{LONG}"', 9, TravelOptions(padding="zeros"))
+    cat, long = plain(clips["sd15"], "a cat")[0], plain(clips["sd15"], LONG)[0]
+    assert torch.equal(tokens[8:], long) and torch.equal(tokens[:1, 38:115], cat)
+    assert not tokens[0, :38].any() and not tokens[0, 115:].any()
+
+
+def test_one_frame_of_a_travel(clips) -> None:
+    given, *_ = travel(clips["sd15"], "0: a cat\n8 hooks 1: a cat\n12: a dog", 16, hooks={1: comfy.hooks.HookGroup()})
+    for (tokens, options), (one, of_one) in zip(given, frame_of(given, 9), strict=True):
+        assert torch.equal(one, tokens[9:10]) and torch.equal(of_one["mask"], options["mask"][9:10])
+        assert torch.equal(of_one["pooled_output"], options["pooled_output"][9:10])
+    still, *_ = travel(clips["sd15"], "a cat", 16)
+    assert torch.equal(frame_of(still, 9)[0][0], still[0][0])
+    with pytest.raises(ValueError, match="Needed a frame from 0 to 15; got 16"):
+        frame_of(given, 16)
 
 
 # --- in words --------------------------------------------------------------------------------------------------------
@@ -250,7 +343,7 @@ def lora_hooks(model: Any, clip: Any, strength: float = 1.0) -> Any:
 
 def test_hooks_hold_their_frames(clips, model) -> None:
     clip, hooks = clips["sd15"], lora_hooks(model, clips["sd15"])
-    given, text = travel(clip, "0: a cat\n4 hooks 1: a dog\n8: a bird", 9, hooks={1: hooks})
+    given, _, text = travel(clip, "0: a cat\n4 hooks 1: a dog\n8: a bird", 9, hooks={1: hooks})
     assert len(given) == 2 and "4: a dog [hooks 1]" in text
     (rest, bare), (hooked, with_hooks) = given
     assert "hooks" not in bare and len(with_hooks["hooks"].hooks) == len(hooks.hooks)
@@ -304,7 +397,7 @@ def test_a_clip_with_hooks_of_its_own_that_change_over_the_steps(clips, model) -
         keyframes.add(comfy.hooks.HookKeyframe(strength=strength, start_percent=start))
     hooks.set_keyframes_on_hooks(keyframes)
     clip = SetClipHooks().apply_hooks(clips["sd15"], schedule_clip=True, apply_to_conds=True, hooks=hooks)[0]
-    given, _ = travel(clip, "0: a cat\n7: a dog", 8)
+    given, *_ = travel(clip, "0: a cat\n7: a dog", 8)
     assert [(o["clip_start_percent"], o["clip_end_percent"]) for _, o in given] == [(0.0, 0.5), (0.5, 1.0)]
     assert all(tokens.shape[0] == 8 for tokens, _ in given) and not torch.allclose(given[0][0], given[1][0])
 

@@ -230,6 +230,22 @@ def test_numbers_go_to_and_come_from_other_nodes(client: ComfyClient) -> None:
     assert len(set(frames_of(client, client.run(prompt)))) == 16
 
 
+def test_numbers_and_negative_parts_of_prompts(client: ComfyClient) -> None:
+    """A curve and a number plug into the sockets of Prompt Travel, and its second output into a sampler."""
+    prompt = graph(client, "prompt_travel_sdxl", prompts="0: a (cat:`a`) --neg dark\n-1: a (dog:`b * t`)")
+    key, travel = next((key, node) for key, node in prompt.items() if node["class_type"] == "AnimateDiffPromptTravel")
+    values = {"values": "0.5 + t / 4", "over": "frames", "easing": "linear", "loop": False, "num_frames": 16}
+    prompt["100"] = {"class_type": "ValueCurve", "inputs": values}
+    prompt["101"] = {"class_type": "PrimitiveFloat", "inputs": {"value": 0.1}}
+    travel["inputs"] |= {"values.a": ["100", 0], "values.b": ["101", 0], "timeline_frames": 20}
+    next(node for node in prompt.values() if "negative" in node["inputs"])["inputs"]["negative"] = [key, 1]
+    outputs = client.run(prompt)
+    assert outputs[key]["text"][0].splitlines()[0] == "16 frames from 0 of 20, 31 prompts"
+    assert len(set(frames_of(client, outputs))) == 16
+    with pytest.raises(PromptError, match=r"Line 1, column 10: 'h' is not known here\. Known are a, b, max_f, pi, t"):
+        client.run(prompt | {key: {**travel, "inputs": travel["inputs"] | {"prompts": "0: (cat:`h`)"}}})
+
+
 def test_a_missing_file_is_refused_before_anything_runs(client: ComfyClient) -> None:
     prompt = graph(client, "text_to_video")
     loader = next(node for node in prompt.values() if node["class_type"] == "LoadMotionModule")

@@ -7,6 +7,7 @@ import math
 import time
 
 import pytest
+from animatediff_native.sampling.timeline.curve import STEPS, make_curve
 from animatediff_native.sampling.timeline.keyframes import (
     EASINGS,
     Keyframe,
@@ -17,7 +18,8 @@ from animatediff_native.sampling.timeline.keyframes import (
     eased,
     laid_out,
 )
-from animatediff_native.sampling.timeline.text import NUMBERS, TEXTS, parse, write
+from animatediff_native.sampling.timeline.text import NUMBERS, TEXTS, parse
+from animatediff_native.sampling.timeline.writing import write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +30,7 @@ EXAMPLES = settings(max_examples=1000, deadline=None)
 parts = st.integers(0, 10**6).map(lambda n: Position(n / 10**6, True)) | st.floats(0, 1).map(lambda n: Position(abs(n), True))
 positions = st.integers(-999, 9999).map(Position) | parts
 finite = st.floats(-1e9, 1e9)
-words = st.text(st.characters(exclude_characters="`", exclude_categories=["Cs"]), max_size=40).filter(lambda t: "--neg" not in t)
+words = st.text(st.characters(exclude_characters="`", exclude_categories=["Cs"]), max_size=40).filter(lambda t: t.count("--neg") < 2)
 
 
 def keyframes(kind: str) -> st.SearchStrategy[Keyframe]:
@@ -80,7 +82,7 @@ def test_spellings_of_other_packs_mean_the_same(entries: list[tuple[str, str]], 
 
 fragments = st.sampled_from(
     ['"', ":", "=", "0", "8", "-1", ".5", "50%", "..", "..<", "hold", "hooks", "ease-in", "1e999", "1e5", ",", "\n", " ", "{", "}", " \n", "\r\n", "# c ", "'", "“", "”", "\\u00e9"]
-) | st.sampled_from(["#", "`", "--neg", "\\", '\\"', "(", ")", "cat", "9" * 30, "é", "٣", "\r", "\t", "\u2028", "1girl", "-", "."])
+) | st.sampled_from(["#", "`", "--neg", "t*", "sin(", ")", "+t", "max_f", "\\", '\\"', "(", ")", "cat", "9" * 30, "é", "٣", "\r", "\t", "\u2028", "1girl", "-", "."])
 anything = st.text() | st.lists(fragments, max_size=25).map("".join)
 
 
@@ -118,8 +120,16 @@ def test_any_text_is_read_or_refused_with_its_position(kind: str) -> None:
         ("0: a\nand b\n8: c", TEXTS, 2, 1, "needs a position"),
         ('"a cat"', TEXTS, 1, 1, "needs a position before"),
         ('0: "a" b', TEXTS, 1, 8, "needs a comma or a new line after a prompt"),
-        ("0: a (b:`t/2`)", TEXTS, 1, 9, "expressions"),
-        ("0: a --neg b", TEXTS, 1, 6, "Prompt Travel of their own"),
+        ("0: a (b:`t/`)", TEXTS, 1, 10, "'t/' is no expression"),
+        ("0: a\n8: a (b:`1+u`)", TEXTS, 2, 12, "'u' is not known here. Known are max_f, pi, t"),
+        ("0: a (b:`t)", TEXTS, 1, 9, "this backtick is not closed"),
+        ("0: a --neg b --neg c", TEXTS, 1, 14, "a second --neg in one prompt"),
+        ("a --neg b\nc --neg d", TEXTS, 2, 3, "a second --neg in one prompt"),
+        ("0: 1\n8: 2 * (t + u)", NUMBERS, 2, 13, "'u' is not known here"),
+        ("0: 20*sine(t)", NUMBERS, 1, 7, "'sine' is no function here"),
+        ("2 * t, 3", NUMBERS, 1, 3, "needs a number"),
+        ("0: t -", NUMBERS, 1, 4, "is no expression"),
+        ("0: 1e9 * 2", NUMBERS, 1, 4, "at most 1e+09"),
         ("0: a cat\n8 to 12: a dog", TEXTS, 2, 3, "a range is written with two points, such as 8..12:"),
         ("0: a cat, 8: a dog", TEXTS, 1, 11, "a second position on this line"),
         ("0:8: a cat", TEXTS, 1, 3, "a second position on this line"),
@@ -339,6 +349,43 @@ def test_between_keyframes() -> None:
     assert values("0: 0, 8: 1", 5) == [0, 0.125, 0.25, 0.375, 0.5]  # towards a keyframe after the end
     assert values("4: 1, 0: 0", 5, easing="ease-in") == [0, 0.0625, 0.25, 0.5625, 1]
     assert values("0 ease-out: 0, 4: 1", 5) == [0, 0.4375, 0.75, 0.9375, 1]
+
+
+def curve(text: str, frames: int, **options: object) -> list[float]:
+    return [round(value, 6) for value in make_curve(text, **options).numbers(frames)]
+
+
+@pytest.mark.parametrize(
+    ("text", "frames", "numbers"),
+    [
+        ("t / 4", 5, [0, 0.25, 0.5, 0.75, 1]),
+        ("0: (t * 2), 3: 1", 5, [0, 2, 4, 1, 1]),  # an expression goes on until the next keyframe
+        ("0 linear: t, 4: 0", 5, [0, 0.75, 1, 0.75, 0]),
+        ("0: 0\n4: (10 + t)", 6, [0, 3.5, 7, 10.5, 14, 15]),  # and a number moves to what it is at its own frame
+        ("2: (t)", 4, [2, 2, 2, 3]),
+        ("where(t >= 2, 1, 0)", 4, [0, 0, 1, 1]),
+        ("0: (1/2), 4: 1", 5, [0.5, 0.625, 0.75, 0.875, 1]),
+        ("max_f - t # down\n", 3, [2, 1, 0]),
+        ("{0: max(t,\n 1)}", 3, [1, 1, 2]),
+        ("0..1: (t)\n3: 0", 4, [0, 1, 2, 0]),
+    ],
+)
+def test_values_may_be_expressions(text: str, frames: int, numbers: list[float]) -> None:
+    assert curve(text, frames) == numbers
+    assert curve(write(parse(text)), frames) == numbers
+
+
+def test_expressions_over_steps_and_in_loops() -> None:
+    over_steps = make_curve("0: (t ** 2)\n50%: (max_f - t)", over=STEPS)
+    assert [over_steps.at_percent(p) for p in (0.0, 0.25, 0.5, 1.0)] == [0.0, 0.0625, 0.5, 0.0]
+    assert over_steps.constant is None and make_curve("1 / 4").constant == 0.25
+    assert curve("2: (t)", 4, loop=True) == [4, 5, 2, 3]  # before the first keyframe, the last one goes on
+
+
+def test_keyframes_after_the_end_may_be_left_out() -> None:
+    assert curve("0: 0, 4: 4, 8: 8", 7) == [0, 1, 2, 3, 4, 5, 6]
+    assert curve("0: 0, 4: 4, 8: 8", 7, within=7) == [0, 1, 2, 3, 4, 4, 4]
+    assert curve("20: 3", 2, within=2) == [3, 3]
 
 
 def test_loops_go_from_the_last_to_the_first() -> None:
