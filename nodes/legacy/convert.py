@@ -12,7 +12,7 @@ from typing import Any
 from . import known_rows
 from .rows import WIDGETS, Given, Link, OldNode, is_link
 
-Prompt = dict[str, dict[str, Any]]
+PromptNodes = dict[str, dict[str, Any]]
 FindFile = Callable[[str, str], str | None]
 """What a model file is called on this machine, by folder and name; None for one that is not there."""
 
@@ -40,7 +40,7 @@ class Rewriting:
     """New nodes of one old node in a graph on paper. A ``rows.NewGraph``."""
 
     def __init__(self, ids: Iterator[str], find: FindFile, report: Report) -> None:
-        self.made: Prompt = {}
+        self.made: PromptNodes = {}
         self._ids, self._find, self._report = ids, find, report
 
     def node(self, kind: str, /, **inputs: Any) -> Link:
@@ -84,12 +84,12 @@ def replaced(row: OldNode, inputs: Mapping[str, Any], graph: Rewriting) -> tuple
     return made if len(row.outputs) > 1 else (made,)
 
 
-def converted_prompt(prompt: Prompt, find: FindFile) -> tuple[Prompt, Report]:
+def converted_prompt(prompt: PromptNodes, find: FindFile) -> tuple[PromptNodes, Report]:
     """An API prompt without old nodes, as far as they can be replaced, and what became of each.
 
     What runs is the same: the new nodes are those that the old ones expand to.
     """
-    rows, report, outputs, new = known_rows(), Report(), dict[str, tuple[Any, ...]](), Prompt()
+    rows, report, outputs, new = known_rows(), Report(), dict[str, tuple[Any, ...]](), PromptNodes()
     ids = _fresh_ids(prompt)
     for key in in_order(prompt):
         node = prompt[key]
@@ -124,7 +124,7 @@ def _kept(value: Any, before: Any) -> Any:
     return value if plain else before
 
 
-def in_order(prompt: Prompt) -> list[str]:
+def in_order(prompt: PromptNodes) -> list[str]:
     """The nodes of a prompt, each after those it takes something from; those of a circle in any order."""
     order: dict[str, None] = {}
     begun: set[str] = set()
@@ -145,7 +145,7 @@ def in_order(prompt: Prompt) -> list[str]:
     return list(order)
 
 
-def _fresh_ids(prompt: Prompt) -> Iterator[str]:
+def _fresh_ids(prompt: PromptNodes) -> Iterator[str]:
     number = max((int(key) for key in prompt if key.isdigit()), default=0)
     while True:
         number += 1
