@@ -10,7 +10,7 @@ from .load import ApplyDomainAdapter, ApplyMotionLoRA, LoadMotionModule, LoadSpa
 from .noise import ApplyFrameNoise, ApplyFreeInit, RandomFrameNoise
 from .sample import AnimateDiffSampler, PinFrames, SetLatentFrames
 from .schedule import ApplyCFGCurve, ApplyControlCurve, PromptTravel, ValueCurve
-from .sparse_control import SparseCtrlApply
+from .sparse_control import SparseCtrlApply, SparseCtrlFrames, SparseCtrlImages
 
 NODES: list[type[io.ComfyNode]] = [
     LoadMotionModule,
@@ -32,6 +32,8 @@ NODES: list[type[io.ComfyNode]] = [
     PinFrames,
     LoadSparseCtrl,
     SparseCtrlApply,
+    SparseCtrlFrames,
+    SparseCtrlImages,
     AnimateDiffSampler,
 ]
 

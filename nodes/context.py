@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io, ui
 
 from ..sampling.run.windowed import with_windows
-from ..sampling.windows.options import FUSE_METHODS, SCHEDULES, WindowOptions
+from ..sampling.windows.options import EQUAL_LENGTHS, FUSE_METHODS, SCHEDULES, WindowOptions
 from ..sampling.windows.picture import describe_plan, draw
 from .types import (
     CATEGORY,
@@ -36,6 +36,10 @@ class ContextWindowOptions(io.ComfyNode):
         )
         stride = "How many strides the uniform and looped schedules use: 1 is every frame, 2 also every 2nd, 3 also every 4th."
         loop = "Windows of the looped schedule also run across the end of the animation, so that it loops."
+        equal = (
+            "Whether an animation exactly as long as a window has windows: closed loops only, always, which turns those of "
+            "the looped schedule from step to step, or never."
+        )
         previous = "Options that hold before these start, from another Context Window Options."
         user = "For Apply Motion Module, Apply Context Windows or AnimateDiff Sampler."
         return io.Schema(
@@ -55,6 +59,7 @@ class ContextWindowOptions(io.ComfyNode):
                 io.Boolean.Input("closed_loop", default=False, advanced=True, tooltip=loop),
                 start_percent_input("When these options take over from previous_options.", advanced=True),
                 ContextOptionsSocket.Input("previous_options", optional=True, advanced=True, tooltip=previous),
+                choice("use_on_equal_length", EQUAL_LENGTHS, EQUAL_LENGTHS[0], equal, advanced=True),
             ],
             outputs=[ContextOptionsSocket.Output("context_options", tooltip=user)],
         )
@@ -72,6 +77,7 @@ class ContextWindowOptions(io.ComfyNode):
         closed_loop: bool = False,
         start_percent: float = 0.0,
         previous_options: WindowOptions | None = None,
+        use_on_equal_length: str = EQUAL_LENGTHS[0],
     ) -> io.NodeOutput:
         options = WindowOptions(
             length=context_length,
@@ -82,6 +88,7 @@ class ContextWindowOptions(io.ComfyNode):
             views=views,
             stride=context_stride,
             closed_loop=closed_loop,
+            equal_length=use_on_equal_length,
             start_percent=start_percent,
             previous=() if previous_options is None else previous_options.plan,
         )

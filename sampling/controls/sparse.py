@@ -1,18 +1,20 @@
 """SparseCtrl as a control of the host: images pin some frames of an animation, the others follow.
 
 ``SparseControl`` travels on a CONTROL_NET socket, works in the host's Apply ControlNet, beside other controls and in context
-windows, ours or the host's. It is loaded by ``nodes.load``, and set up by ``apply_sparse_control``.
+windows, ours or the host's. It is loaded by ``nodes.load``, and set up by ``with_sparse_settings`` or ``apply_sparse_control``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ...motion.module import Modulation
 from ...motion.sparse_control import RGB, SCRIBBLE, SparseConfig
 from ..frames import call_of
 from ..host.controls import SD15, Conditioning, Conds, ControlNet, Residuals, apply_control
@@ -22,7 +24,8 @@ from ..host.wrappers import HostOptions
 from ..timeline.curve import Curve, Strength, as_strength
 from .chain import acts_at, controls_of
 from .curve import weighted_residuals, with_control_curve
-from .placement import SparseSettings, describe_placement, placed
+from .images import images_and_vae
+from .placement import SparseSettings, describe_placement, placed, shown_in
 from .sparse_network import load_sparse_network
 
 RECOMMENDED = "v3"
@@ -64,11 +67,28 @@ class SparseControl(ControlNet):
         c.settings = settings
         return c
 
-    def set_cond_hint(self, cond_hint: Tensor, *args: Any, **kw: Any) -> SparseControl:
-        """Called by Apply ControlNet with images ``(N, C, H, W)``. Raises ValueError where a VAE or colours are missing."""
-        super().set_cond_hint(cond_hint, *args, **kw)
-        if self.config.kind == RGB and self.vae is None:
-            raise ValueError(f"{self.name} (SparseCtrl RGB) needs a VAE to encode its images. Connect that of the checkpoint.")
+    def set_cond_hint(
+        self,
+        cond_hint: Tensor,
+        strength: float = 1.0,
+        timestep_percent_range: tuple[float, float] = (0.0, 1.0),
+        vae: VAE | None = None,
+        extra_concat: Sequence[Tensor] = (),
+    ) -> SparseControl:
+        """Called by Apply ControlNet with images ``(N, C, H, W)``, which may carry their VAE.
+
+        Raises:
+            ValueError: a VAE or colours are missing, or it is no image.
+        """
+        cond_hint, vae = images_and_vae(cond_hint, vae)
+        if not isinstance(cond_hint, Tensor):
+            raise ValueError(f"{self.name} needs images; got {type(cond_hint).__name__}. Connect them without a preprocessor.")
+        if self.config.kind == RGB and vae is None:
+            raise ValueError(
+                f"{self.name} (SparseCtrl RGB) needs a VAE to encode its images. Connect that of the checkpoint, here or to "
+                "Images for SparseCtrl."
+            )
+        super().set_cond_hint(cond_hint, strength, timestep_percent_range, vae, [*extra_concat])
         if cond_hint.ndim != 4 or cond_hint.shape[1] < 3:
             raise ValueError(f"{self.name} needs images with 3 colours; got {tuple(cond_hint.movedim(1, -1).shape)}.")
         self._images = (None, None)
@@ -87,19 +107,31 @@ class SparseControl(ControlNet):
         self._check_length(call.frames if call.views is None else call.views.windows.shape[1])
         if acts_at(self, t):
             images: Any = self.cond_hint_original
-            images_at = placed(self.settings, images.shape[0], call.full)
-            self.cond_hint = self._hint(images_at, call.indices, x_noisy).repeat(batched_number, 1, 1, 1)
-            self._weights = self._frame_weights(images_at, call.indices, batched_number)
-        self.extra_args = {**self.extra_args, "frames": call.frames, "views": call.views}
+            shown = shown_in(placed(self.settings, images.shape[0], call.full), call.indices, self.settings.nearest)
+            self.cond_hint = self._hint(shown, call.frames, x_noisy).repeat(batched_number, 1, 1, 1)
+            self._weights = self._frame_weights(shown, call.indices, batched_number)
+        motion = self._modulation(x_noisy.device)
+        self.extra_args = {**self.extra_args, "frames": call.frames, "views": call.views, "motion": motion}
         return super().get_control(x_noisy, t, cond, batched_number, transformer_options)
 
     def _check_length(self, at_once: int) -> None:
         positions = self.config.motion.positions
-        if at_once > positions:
+        if at_once > positions and self.settings.motion:
             raise ValueError(
                 f"{self.name} (SparseCtrl) handles at most {positions} frames at once; got {at_once}. Add Context Window "
                 f"Options of at most {positions} frames, or lower the batch size."
             )
+
+    def _modulation(self, device: torch.device) -> Modulation | None:
+        """How strongly its temporal blocks act; None for not at all."""
+        strength, scale = self.settings.motion, self.settings.attention_scale
+        if not strength:
+            return None
+        # Nothing is multiplied by 1, so that what was never set costs nothing.
+        return Modulation(
+            None if strength == 1.0 else torch.tensor(strength, device=device),
+            None if scale == 1.0 else torch.tensor(scale, device=device),
+        )
 
     def _prepared(self, x: Tensor) -> Tensor:
         """The images as the network wants them, ``(N, C, H, W)``; made once for a size of latents."""
@@ -109,43 +141,35 @@ class SparseControl(ControlNet):
             given: Any = self.cond_hint_original
             vae: Any = self.vae
             ratio = pixels_per_latent(vae) if self.config.kind == RGB else 8
-            images = scaled_to(given[:, :3], [side * ratio for side in size], "lanczos").clamp(0, 1)
+            images = scaled_to(given[:, :3], [side * ratio for side in size], self.settings.resize).clamp(0, 1)
             if self.config.kind == RGB:
                 with kept_loaded():
                     images = SD15().process_in(vae.encode(images.movedim(1, -1)))
             self._images = (size, images)
         return images
 
-    def _hint(self, images_at: dict[int, int], indices: Sequence[int], x: Tensor) -> Tensor:
-        """``(F, C + 1, H, W)``: the images of these frames, and 1 in the last channel where there is one."""
+    def _hint(self, shown: dict[int, int], frames: int, x: Tensor) -> Tensor:
+        """``(F, C + 1, H, W)``: the images at their positions, and in the last channel where there is one."""
         images = self._prepared(x)
         # Filled where it is used, so that only the images travel, not the empty frames.
         kw = {"device": x.device, "dtype": self.manual_cast_dtype}
-        hint = torch.zeros(len(indices), images.shape[1] + 1, *images.shape[2:], **kw)
-        local = {position: images_at[frame] for position, frame in enumerate(indices) if frame in images_at}
-        if not local and self.settings.nearest:
-            frame, position = min(
-                ((frame, position) for frame in images_at for position in range(len(indices))),
-                key=lambda pair: (abs(pair[0] - indices[pair[1]]), pair),
-            )
-            local = {position: images_at[frame]}
-        for position, number in local.items():
+        hint = torch.zeros(frames, images.shape[1] + 1, *images.shape[2:], **kw)
+        for position, number in shown.items():
             hint[position, :-1] = images[number]
-            hint[position, -1] = 1
+            hint[position, -1] = self.settings.presence
         return hint
 
-    def _frame_weights(self, images_at: dict[int, int], indices: Sequence[int], conds: int) -> Tensor | None:
+    def _frame_weights(self, shown: dict[int, int], indices: Sequence[int], conds: int) -> Tensor | None:
         """What to multiply the output of each frame with, ``(B·F, 1, h, w)``; None for nothing."""
-        mask, unhinted = self.settings.strength_mask, self.settings.unhinted
-        if mask is None and unhinted == 1.0:
+        mask, hinted, unhinted = self.settings.strength_mask, self.settings.hinted, self.settings.unhinted
+        if mask is None and hinted == unhinted == 1.0:
             return None
         weights = torch.ones(len(indices), 1, 1, 1)
         if mask is not None:
             mask = mask.reshape(-1, 1, *mask.shape[-2:])
             weights = mask[[frame % mask.shape[0] for frame in indices]].clone()
-        for position, frame in enumerate(indices):
-            if frame not in images_at:
-                weights[position] *= unhinted
+        for position in range(len(indices)):
+            weights[position] *= hinted if position in shown else unhinted
         return weights.repeat(conds, 1, 1, 1)
 
     def control_merge(self, control: Residuals, control_prev: Residuals | None, output_dtype: torch.dtype | None) -> Residuals:
@@ -174,6 +198,21 @@ def describe_sparse_control(control: SparseControl) -> str:
     )
 
 
+def _as_sparse(control: Any) -> SparseControl:
+    """Raise ValueError for another control."""
+    if not isinstance(control, SparseControl):
+        raise ValueError(
+            f"Needed a SparseCtrl model, got {type(control).__name__}. Load it with Load SparseCtrl; for other controls use "
+            "Apply ControlNet."
+        )
+    return control
+
+
+def with_sparse_settings(control: Any, settings: SparseSettings) -> SparseControl:
+    """CONTROL_NET -> CONTROL_NET that carries how it is used, for Apply ControlNet. Raises ValueError for another control."""
+    return _as_sparse(control).with_settings(settings)
+
+
 def apply_sparse_control(
     positive: Conditioning,
     negative: Conditioning,
@@ -188,17 +227,17 @@ def apply_sparse_control(
     """CONDITIONING twice -> the same with SparseCtrl, as the host's Apply ControlNet does it, and a drawing of where the images go.
 
     Args:
+        settings: of these, what only ``with_sparse_settings`` can set is taken from the control.
         strength: 1.0 as trained; may be a curve.
         frames: how many the animation has, if known; else the images are placed when it is sampled.
 
     Raises:
         ValueError: no SparseCtrl, no VAE for images, or images that do not fit the animation.
     """
-    if not isinstance(control, SparseControl):
-        raise ValueError(
-            f"Needed a SparseCtrl model, got {type(control).__name__}. Load it with Load SparseCtrl; for other controls use "
-            "Apply ControlNet."
-        )
+    control = _as_sparse(control)
+    known = control.settings
+    kept = {"hinted": known.hinted, "presence": known.presence, "attention_scale": known.attention_scale, "resize": known.resize}
+    settings = replace(settings, **kept)
     text = "connect the latent to see which frame has which image"
     if frames is not None:
         text = describe_placement(placed(settings, len(images), frames), frames)

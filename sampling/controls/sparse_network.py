@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...motion.checkpoint import BareLayers, check_complete
 from ...motion.config import HEADS
+from ...motion.module import Modulation
 from ...motion.sparse_control import RGB, SparseConfig, SparseMotion, read_sparse_control
 from ...motion.views import Views
 from ..host.attention import host_attention
@@ -60,6 +61,7 @@ class SparseControlNet(ControlNetwork):
         y: Any = None,
         frames: int = 1,
         views: Views | None = None,
+        motion: Modulation | None = Modulation(),
         **_: Any,
     ) -> dict[str, list[Tensor]]:
         """Residuals for the UNet.
@@ -69,9 +71,10 @@ class SparseControlNet(ControlNetwork):
             hint: ``(B·F, C + 1, ...)``, latents or pixels, and 1 in the last channel where a frame has a hint.
             frames: F.
             views: windows for the temporal attention of animations longer than its positions.
+            motion: how strongly the temporal blocks act; None leaves them out.
         """
         emb = self.time_embed(timestep_embedding(timesteps, self.model_channels).to(x.dtype))
-        attention, temporal = host_attention({}), self.motion.sites()
+        attention, temporal = host_attention({}), {} if motion is None else self.motion.sites()
         h = torch.zeros_like(x)
         outputs = []
         for index, (block, zero_conv) in enumerate(zip(self.input_blocks, self.zero_convs, strict=True)):
@@ -79,7 +82,7 @@ class SparseControlNet(ControlNetwork):
             if index == 0:
                 h = h + self.input_hint_block(hint, emb, context)
             if index in temporal:
-                h = temporal[index](h, frames, attention, views=views)
+                h = temporal[index](h, frames, attention, motion or Modulation(), views)
             outputs.append(zero_conv(h, emb, context))
         h = self.middle_block(h, emb, context)
         return {"middle": [self.middle_block_out(h, emb, context)], "output": outputs}

@@ -152,7 +152,8 @@ def around_run(
         for iteration in range(run.iterations):
             run.publish(iteration)
             counted = _counted(callback, iteration, run.iterations)
-            out = executor(noise, latent_image, sampler, sigmas, denoise_mask, counted, disable_pbar, seed, **kw)
+            followed = _moving_windows(counted, guider.model_options.get(HANDLER))
+            out = executor(noise, latent_image, sampler, sigmas, denoise_mask, followed, disable_pbar, seed, **kw)
             if iteration + 1 < run.iterations:
                 noise = run.next_noise(out, iteration + 1)
     return out
@@ -212,6 +213,23 @@ def _counted(callback: StepCallback | None, iteration: int, iterations: int) -> 
     if callback is None or iterations == 1:
         return callback
     return lambda step, x0, x, total_steps: callback(iteration * total_steps + step, x0, x, total_steps * iterations)
+
+
+def _moving_windows(callback: StepCallback | None, handler: Any) -> StepCallback | None:
+    """The callback of one sampling, with which windows of ours move on: after each step that the sampler reports.
+
+    Samplers that evaluate the model twice per step report it after the first, so the second has the windows of the next step.
+    """
+    if not isinstance(handler, OURS):
+        return callback
+    handler.rewind()
+
+    def after_step(step: int, x0: Tensor, x: Tensor, total_steps: int) -> None:
+        if callback is not None:
+            callback(step, x0, x, total_steps)
+        handler.at_step(step + 1)
+
+    return after_step
 
 
 class _Run:

@@ -34,7 +34,7 @@ from ..host.windows import (
 from ..host.wrappers import WINDOWS, BaseModel, HostOptions, Wrapper, add_callback_with_key
 from .cache import Records, RunCache
 from .indices import covering, full_windows
-from .options import WindowOptions
+from .options import ALWAYS, CLOSED_LOOPS, WindowOptions
 
 __all__ = ["HANDLER", "OURS", "FrameWindows", "WindowPlan", "adopted", "handler_for"]
 
@@ -43,8 +43,9 @@ class FrameWindows(IndexListContextHandler):
     """The host's handler for frames on axis 0. What it works out for a run is dropped when the run ends."""
 
     def __init__(self, options: WindowOptions) -> None:
-        # The host's linear blend over no overlap at all fails; where nothing overlaps, any fuse is the flat one.
-        fuse = options.fuse if options.overlap else ContextFuseMethods.FLAT
+        # The host's linear blend over no overlap at all fails. The others also weigh a last window that was moved back.
+        linear = options.fuse == ContextFuseMethods.OVERLAP_LINEAR
+        fuse = ContextFuseMethods.FLAT if linear and not options.overlap else options.fuse
         super().__init__(
             get_matching_context_schedule(options.schedule),
             get_matching_fuse_method(fuse),
@@ -58,6 +59,7 @@ class FrameWindows(IndexListContextHandler):
         )
         self.options = options
         self.cache = RunCache()
+        self._is_counted = False
         self._weigh = self.fuse_method.func
         self.fuse_method = ContextFuseMethod(self.fuse_method.name, self._weigh_once)
         add_callback_with_key(IndexListCallbacks.EVALUATE_CONTEXT_WINDOWS, WINDOWS, publish_window, self.callbacks)
@@ -67,14 +69,16 @@ class FrameWindows(IndexListContextHandler):
     def should_use_context(
         self, model: BaseModel, conds: list[Any], x_in: torch.Tensor, timestep: torch.Tensor, model_options: HostOptions
     ) -> bool:
-        """Whether there are more frames than in a window, or as many in a loop. The host's version logs at every step."""
+        """See ``is_needed``. The host's version logs at every step, and has no windows for as many frames as in one."""
         return self.is_needed(x_in.shape[0])
 
     def is_needed(self, frames: int) -> bool:
-        """Whether an animation of ``frames`` needs windows."""
-        return frames > self.context_length or (frames == self.context_length > 1 and self._is_loop())
+        """Whether an animation of ``frames`` has windows: if it is longer than one, or as long and the options say so."""
+        return frames > self.context_length or (frames == self.context_length > 1 and self._has_equal_length())
 
-    def _is_loop(self) -> bool:
+    def _has_equal_length(self) -> bool:
+        if self.options.equal_length != CLOSED_LOOPS:
+            return self.options.equal_length == ALWAYS
         return self.closed_loop and self.context_schedule.name == ContextSchedules.UNIFORM_LOOPED
 
     def index_lists(self, frames: int) -> list[list[int]]:
@@ -88,8 +92,13 @@ class FrameWindows(IndexListContextHandler):
         return covering(windows, full_windows(static, frames, length, may_wrap=False), frames)
 
     def at_step(self, step: int) -> None:
-        """Set the current step (0-based), for previews. While sampling, the host's set_step derives it from sigma."""
-        self._step = step
+        """Set the current step (0-based): by ``run.around``, which counts the steps that a sampler reports, and for previews."""
+        self._step, self._is_counted = step, True
+
+    def set_step(self, timestep: torch.Tensor, model_options: HostOptions) -> None:
+        """The host finds the step by its sigma. Where samplers evaluate between two steps, only a count can tell."""
+        if not self._is_counted:
+            super().set_step(timestep, model_options)
 
     def weights(self, index_list: list[int], frames: int) -> list[float]:
         """How much each frame of a window counts where windows overlap."""
@@ -170,7 +179,12 @@ class FrameWindows(IndexListContextHandler):
     def forget(self, _: object = None) -> None:
         """Drop what one run worked out; called by the host when sampling ends, also by an error."""
         self.cache.clear()
+        self.rewind()
         self._model = None  # the host's handler keeps the model of its last call
+
+    def rewind(self) -> None:
+        """Begin at the first step again, for each sampling of a run."""
+        self._step, self._is_counted = 0, False
 
 
 class WindowPlan(ContextHandlerABC):
@@ -215,6 +229,16 @@ class WindowPlan(ContextHandlerABC):
     def evaluated(self, frames: int) -> int:
         """The most frames that the UNet is given at once."""
         return max(handler.evaluated(frames) for _, handler in self.parts)
+
+    def at_step(self, step: int) -> None:
+        """Set the current step (0-based)."""
+        for _start, handler in self.parts:
+            handler.at_step(step)
+
+    def rewind(self) -> None:
+        """Begin at the first step again, for each sampling of a run."""
+        for _start, handler in self.parts:
+            handler.rewind()
 
     def forget(self, _: object = None) -> None:
         """Drop what one run worked out."""

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 from ..host.windows import FUSE_METHODS, SCHEDULES, ContextFuseMethods, ContextSchedules
 
-__all__ = ["FUSE_METHODS", "SCHEDULES", "WindowOptions"]
+__all__ = ["EQUAL_LENGTHS", "FUSE_METHODS", "SCHEDULES", "WindowOptions"]
+
+CLOSED_LOOPS, ALWAYS, NEVER = "closed loops", "always", "never"
+EQUAL_LENGTHS = (CLOSED_LOOPS, ALWAYS, NEVER)
+"""Whether an animation that is exactly as long as a window has windows."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,7 @@ class WindowOptions:
         schedule, fuse, stride, closed_loop: choices of the host: how windows are placed and averaged.
         freenoise: the frames after the first window start from its noise, shuffled.
         views: the windows are inside the temporal attention only.
+        equal_length: one of ``EQUAL_LENGTHS``.
         start_percent: where in the sampling run these options take over from those in ``previous``, 0 to 1.
     """
 
@@ -28,6 +33,7 @@ class WindowOptions:
     views: bool = False
     stride: int = 1
     closed_loop: bool = False
+    equal_length: str = CLOSED_LOOPS
     start_percent: float = 0.0
     previous: tuple[WindowOptions, ...] = ()
 

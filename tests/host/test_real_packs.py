@@ -23,10 +23,14 @@ import comfy.t2i_adapter.adapter
 import pytest
 import torch
 import torch.nn.functional as F
+from animatediff_native.demo.tiny_sparse_control import sparse_control
+from animatediff_native.nodes.sparse_control import SparseCtrlFrames, SparseCtrlImages
 from animatediff_native.sampling.controls.curve import with_control_curve
+from animatediff_native.sampling.controls.sparse import SparseControl, load_sparse_control
 from animatediff_native.sampling.run.animate import animate
 from animatediff_native.sampling.timeline.curve import make_curve
 from animatediff_native.sampling.windows.options import WindowOptions
+from animatediff_tests.host.test_sparse_control import Encoder, clip
 from animatediff_tests.tiny import CHANNELS, conditioning
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -511,6 +515,22 @@ def test_real_networks_on_the_whole_unet(
     check_cover([window for window, _ in windows], 40)
     assert seen == [window * conds for window, conds in windows]
     assert {conds for _, conds in windows} == {conds_per_call}
+
+
+@pytest.mark.parametrize("frames", [16, 40])
+def test_apply_advanced_takes_sparse_ctrl_and_its_images(model, other_motion, acn_nodes, frames: int, tmp_path: Path) -> None:
+    """The pack's own node, which has no VAE input that graphs connect: the same animation as by the host's, with a VAE."""
+    save_file(sparse_control("rgb"), tmp_path / "rgb.safetensors")
+    control = SparseCtrlFrames.execute(load_sparse_control(tmp_path / "rgb.safetensors"), placement="first and last").result[0]
+    images, vae = torch.rand(2, 64, 64, 3, generator=torch.Generator().manual_seed(3)), Encoder()
+    pair = apply_advanced(acn_nodes, None, control, SparseCtrlImages.execute(images, vae).result[0])
+    given = pair[0][0][1]["control"]
+    assert type(given) is SparseControl and given.vae is vae and given.settings.placement == "first and last"
+    wanted = host_nodes.ControlNetApplyAdvanced().apply_controlnet(
+        conditioning(1), conditioning(2), control, images, 1.0, 0.0, 1.0, vae=Encoder()
+    )
+    animated = windowed(model, other_motion)
+    assert torch.equal(clip(animated, pair, frames), clip(animated, wanted, frames))
 
 
 # --- both -------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from animatediff_native.nodes.noise import ApplyFreeInit
 from animatediff_native.sampling.run.animate import animate
 from animatediff_native.sampling.windows import controls
 from animatediff_native.sampling.windows.controls import ControlCuts
@@ -109,6 +110,98 @@ def test_hints_are_prepared_once(
     record(animated, 40, positive, prompts(1), steps=4)
     assert (len(scaled), len(made), len(recorder.seen)) == (1, cuts, calls)
     assert not handler.cache.controls._cuts and not handler.cache.controls._whole
+
+
+# --- which windows, when ------------------------------------------------------------------------------------------------
+
+
+def first_frames(step: int, frames: int, schedule: str, **more: Any) -> list[int]:
+    """Where windows of 16 neighbouring frames begin at a step."""
+    handler = FrameWindows(WindowOptions(16, 4, schedule, freenoise=False, **more))
+    handler.at_step(step)
+    windows = handler.index_lists(frames)
+    assert all(window == [(window[0] + i) % frames for i in range(16)] for window in windows)
+    return [window[0] for window in windows]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "frames", "wanted"),
+    [
+        ("looped_uniform", 24, [[0, 12], [12, 0], [6, 18], [18, 6]]),
+        ("standard_uniform", 24, [[0, 8], [8, 0], [6, 8, 0], [8, 0, 6]]),
+        ("looped_uniform", 48, [[0, 12, 24, 36], [24, 36, 0, 12], [12, 24, 36, 0], [36, 0, 12, 24]]),
+        ("standard_uniform", 48, [[0, 12, 24, 32], [24, 32, 0, 12], [12, 24, 32, 0], [32, 0, 12, 24]]),
+    ],
+)
+def test_uniform_windows_shift_as_elsewhere(schedule: str, frames: int, wanted: list[list[int]]) -> None:
+    """In the order of AnimateDiff-Evolved, with which shared graphs were made."""
+    assert [first_frames(step, frames, schedule) for step in range(4)] == wanted
+
+
+@pytest.mark.parametrize(
+    ("equal", "closed", "wanted"),
+    [
+        ("closed loops", False, None),
+        ("closed loops", True, [[0, 12], [8, 4]]),
+        ("always", False, [[0], [8]]),
+        ("always", True, [[0, 12], [8, 4]]),
+        ("never", True, None),
+    ],
+)
+def test_as_many_frames_as_a_window(equal: str, closed: bool, wanted: list[list[int]] | None) -> None:
+    options = WindowOptions(16, 4, "looped_uniform", closed_loop=closed, equal_length=equal)
+    assert FrameWindows(options).is_needed(16) is (wanted is not None)
+    assert not FrameWindows(options).is_needed(15) and FrameWindows(options).is_needed(17)
+    if wanted is not None:
+        found = [first_frames(step, 16, "looped_uniform", closed_loop=closed, equal_length=equal) for step in range(2)]
+        assert found == wanted
+
+
+@pytest.mark.parametrize(
+    ("fuse", "wanted"), [("pyramid", [1, 2, 3, 4, 4, 3, 2, 1]), ("flat", [1.0] * 8), ("overlap-linear", [1.0] * 8)]
+)
+def test_weights_without_overlap(fuse: str, wanted: list[float]) -> None:
+    """A last window that was moved back overlaps all the same, and the fuse says how it counts."""
+    handler = FrameWindows(WindowOptions(8, 0, fuse=fuse))
+    assert handler.index_lists(20)[-1] == list(range(12, 20))
+    assert handler.weights(list(range(12, 20)), 20) == wanted
+
+
+def steps_of_calls(model: Any, sampler: str, steps: int = 3) -> list[int]:
+    """The step that the windows of each evaluation of 24 frames belong to, of a MODEL with looped windows."""
+    begins = [first_frames(step, 24, "looped_uniform") for step in range(steps + 1)]
+    calls: list[int] = []
+
+    def note(_apply: Any, given: dict[str, Any]) -> torch.Tensor:
+        calls.append(given["c"]["transformer_options"]["context_window"].index_list[0])
+        return torch.zeros_like(given["input"])
+
+    model = model.clone()
+    model.set_model_unet_function_wrapper(note)
+    run_ksampler(model, frames=24, steps=steps, sampler=sampler, cfg=1.0)
+    return [begins.index(calls[at : at + 2]) for at in range(0, len(calls), 2)]
+
+
+@pytest.mark.parametrize(
+    ("sampler", "wanted"), [("euler", [0, 1, 2]), ("heun", [0, 1, 1, 2, 2]), ("dpm_2", [0, 1, 1, 2, 2])]
+)
+def test_windows_move_on_after_each_reported_step(model, motion, sampler: str, wanted: list[int]) -> None:
+    """dpm_2 evaluates between two steps, where there is no sigma to tell which step it is."""
+    animated = windowed(model, motion, "looped_uniform")
+    assert steps_of_calls(animated, sampler) == wanted
+    assert steps_of_calls(animated, sampler) == wanted, "the next run begins again"
+
+
+def test_each_sampling_of_free_init_begins_again(model, motion) -> None:
+    animated = ApplyFreeInit.execute(windowed(model, motion, "looped_uniform"), 2).result[0]
+    assert steps_of_calls(animated, "dpm_2") == [0, 1, 1, 2, 2] * 2
+
+
+def test_a_plan_counts_too(model, motion) -> None:
+    """The second options take over in the middle, at the step that the run has come to."""
+    options = WindowOptions(16, 4, "looped_uniform", freenoise=False)
+    later = WindowOptions(16, 4, "looped_uniform", "flat", freenoise=False, start_percent=0.5, previous=(options,))
+    assert steps_of_calls(animate(model, motion, later), "dpm_2") == [0, 1, 1, 2, 2]
 
 
 # --- coverage --------------------------------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ NODES = {
     "PinFrames",
     "LoadSparseCtrl",
     "SparseCtrlApply",
+    "SparseCtrlFrames",
+    "SparseCtrlImages",
     "AnimateDiffNativeSampler",
 }
 TEXT_EVENT = 3
