@@ -9,7 +9,7 @@ from .legacy import OldNodes
 from .load import ApplyDomainAdapter, ApplyMotionLoRA, LoadMotionModule, LoadSparseCtrl
 from .noise import ApplyFrameNoise, ApplyFreeInit, RandomFrameNoise
 from .sample import AnimateDiffSampler, PinFrames, SetLatentFrames
-from .schedule import ApplyCFGCurve, ApplyControlCurve, PromptTravel, ValueCurve
+from .schedule import ApplyCFGCurve, ApplyControlCurve, PromptOfFrame, PromptTravel, ValueCurve
 from .sparse_control import SparseCtrlApply, SparseCtrlFrames, SparseCtrlImages
 
 NODES: list[type[io.ComfyNode]] = [
@@ -22,6 +22,7 @@ NODES: list[type[io.ComfyNode]] = [
     ApplyContextWindows,
     PreviewContextWindows,
     PromptTravel,
+    PromptOfFrame,
     ValueCurve,
     ApplyCFGCurve,
     ApplyControlCurve,

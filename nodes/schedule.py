@@ -8,7 +8,7 @@ from comfy_api.latest import io, ui
 
 from ..sampling.controls.curve import with_control_curve
 from ..sampling.prompts.plan import BLENDS, JOINTS, PADDINGS, TravelOptions
-from ..sampling.prompts.travel import travel
+from ..sampling.prompts.travel import frame_of, travel
 from ..sampling.run.cfg import with_cfg_curve
 from ..sampling.timeline.curve import AXES, FRAMES, as_curve, as_strength, make_curve
 from ..sampling.timeline.keyframes import EASINGS, LINEAR
@@ -175,6 +175,30 @@ class PromptTravel(io.ComfyNode):
         )
         made = travel(clip, prompts, _frames(num_frames, latent), options, connected)
         return io.NodeOutput(made.positive, made.negative, ui=text(made.summary))
+
+
+class PromptOfFrame(io.ComfyNode):
+    """CONDITIONING of an animation -> that of one frame."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PromptOfFrame",
+            display_name="Prompt of Frame",
+            category=CATEGORY,
+            description="Takes what one frame of an animation sees of prompts that change over the frames, to sample that frame "
+            "alone: to repair it, to enlarge it, or as a still.",
+            search_aliases=["condition extraction", "conditioning of frame", "single frame", "keyframe prompt"],
+            inputs=[
+                io.Conditioning.Input("conditioning", tooltip="From Prompt Travel, or any with an embedding per frame."),
+                count("frame", 0, 0, 999_999, "Which frame; the first is 0."),
+            ],
+            outputs=[io.Conditioning.Output("conditioning", tooltip="For a latent with one frame, or with frames that are all to look so.")],
+        )
+
+    @classmethod
+    def execute(cls, conditioning: io.Conditioning.Type, frame: int) -> io.NodeOutput:
+        return io.NodeOutput(frame_of(conditioning, frame))
 
 
 class ApplyCFGCurve(io.ComfyNode):

@@ -56,6 +56,27 @@ OUTPUTS = {
     "AnimateDiffSlidingWindowOptions": ["SLIDING_WINDOW_OPTS"],
     "AnimateDiffSampler": ["LATENT"],
     "AnimateDiffCombine": [],
+    "ConditioningCombine": ["CONDITIONING"],
+    "PrimitiveStringMultiline": ["STRING"],
+    "BatchPromptSchedule": ["CONDITIONING", "CONDITIONING"],
+    "BatchPromptScheduleLatentInput": ["CONDITIONING", "CONDITIONING", "LATENT"],
+    "PromptSchedule": ["CONDITIONING", "CONDITIONING"],
+    "PromptScheduleNodeFlow": ["INT", "STRING"],
+    "PromptScheduleNodeFlowEnd": ["CONDITIONING", "CONDITIONING"],
+    "StringSchedule": ["STRING", "STRING"],
+    "BatchStringSchedule": ["STRING", "STRING"],
+    "ValueSchedule": ["FLOAT", "INT"],
+    "BatchValueSchedule": ["FLOAT", "INT"],
+    "BatchValueScheduleLatentInput": ["FLOAT", "INT", "LATENT"],
+    "PromptScheduleEncodeSDXL": ["CONDITIONING", "CONDITIONING"],
+    "BatchPromptScheduleEncodeSDXL": ["CONDITIONING", "CONDITIONING"],
+    "BatchPromptScheduleSDXLLatentInput": ["CONDITIONING", "CONDITIONING", "LATENT"],
+    "ADE_PromptScheduling": ["CONDITIONING"],
+    "ADE_PromptSchedulingLatents": ["CONDITIONING", "LATENT"],
+    "ADE_ValueScheduling": ["FLOAT", "FLOATS", "INT", "INTS"],
+    "ADE_ValueSchedulingLatents": ["FLOAT", "FLOATS", "INT", "INTS"],
+    "ADE_ValuesReplace": ["VALUES_REPLACE"],
+    "ADE_ConditionExtraction": ["CONDITIONING"],
 }
 """Types of a node's outputs, as saved graphs name them."""
 
@@ -96,6 +117,110 @@ _UNIFORM = {"context_length": 4, "context_stride": 1, "context_overlap": 1, "con
 _LATER = {"fuse_method": "flat", "use_on_equal_length": False, "start_percent": 0.0, "guarantee_steps": 1}
 _GEN2 = {"beta_schedule": "autoselect", "model": ["1", 0]}
 _SAMPLING = {"batch_offset": 0, "noise_type": "FreeNoise", "seed_gen": "comfy", "seed_offset": 0}
+
+# --- schedules -------------------------------------------------------------------------------------------------------
+
+TRAVEL = '"0" :"a cat (smile:`pw_a`)",\n"7" :"a dog --neg blurry",\n'
+"""Prompts as FizzNodes has them, with a number and a negative part."""
+NUMBERS = "0:(0.2),\n7:(1.6),\n"
+_WEIGHTS = {"pw_a": 0.5, "pw_b": 0.0, "pw_c": 0.0, "pw_d": 0.0}
+_NONE = dict.fromkeys(_WEIGHTS, 0.0)
+_AROUND = {"pre_text": "best", "app_text": "sharp --neg low"}
+_PLAIN = {"pre_text": "", "app_text": ""}
+_UNCUT = {"start_frame": 0, "end_frame": -1}
+_LARGE = {"width": 1024, "height": 1024, "crop_w": 0, "crop_h": 0, "target_width": 1024, "target_height": 1024, "text_g": TRAVEL, "text_l": TRAVEL}
+_AROUND_LARGE = {"pre_text_G": "best", "app_text_G": "sharp", "pre_text_L": "", "app_text_L": ""}
+_PLAIN_LARGE = dict.fromkeys(_AROUND_LARGE, "")
+
+
+def _batch(kind: str = "BatchPromptSchedule", **inputs: Any) -> dict[str, Any]:
+    """A prompt schedule of all frames, with every field it ever had."""
+    length = {"num_latents": ["4", 0]} if "Latent" in kind else {"max_frames": FRAMES}
+    return _node(kind, **{"text": TRAVEL, "clip": ["1", 1], **length, "print_output": False, **_PLAIN, **_UNCUT, **_NONE, **inputs})
+
+
+def _single(kind: str = "PromptSchedule", **inputs: Any) -> dict[str, Any]:
+    """A prompt schedule of one frame."""
+    shared = {"max_frames": FRAMES, "current_frame": 3, "print_output": False, **_PLAIN, **_NONE}
+    return _node(kind, **{"text": TRAVEL, "clip": ["1", 1], **shared, **inputs})
+
+
+def _combined_prompts(first: int, *sources: list[Any]) -> Prompt:
+    """Nodes from ``first`` on that combine prompts; the last one has all of them."""
+    nodes, so_far = Prompt(), sources[0]
+    for number, source in enumerate(sources[1:], first):
+        nodes[str(number)] = _node("ConditioningCombine", conditioning_1=so_far, conditioning_2=source)
+        so_far = [str(number), 0]
+    return nodes
+
+
+def _sampled(prompts: Prompt, positive: list[Any], negative: list[Any], latent: list[Any]) -> Prompt:
+    """A plain sampler on these prompts."""
+    scene = _base(["1", 0]) | _saved()
+    scene["5"]["inputs"] |= {"positive": positive, "negative": negative, "latent_image": latent}
+    del scene["2"], scene["3"]
+    return scene | prompts
+
+
+_LAYOUTS = _sampled({
+    "10": _batch(**_AROUND, **_WEIGHTS),
+    "11": _batch(**_AROUND, **_WEIGHTS),
+    "12": _batch(**_AROUND, **_WEIGHTS),
+    "13": _batch(**_AROUND, **_WEIGHTS, start_frame=2),
+    "14": _batch(),
+    "15": _batch(start_frame=2, end_frame=6),
+    "16": _batch(**_AROUND, **_WEIGHTS, start_frame=2, end_frame=0),
+    **_combined_prompts(20, *([str(key), 0] for key in range(10, 17))),
+}, ["25", 0], ["10", 1], ["4", 0])
+_BY_LATENTS = _sampled({
+    "10": _batch("BatchPromptScheduleLatentInput", **_AROUND, **_WEIGHTS),
+    "11": _batch("BatchPromptScheduleLatentInput", **_AROUND, **_WEIGHTS),
+    "12": _batch("BatchPromptScheduleLatentInput", **_AROUND, **_WEIGHTS, start_frame=1),
+    "13": _batch("BatchPromptScheduleLatentInput"),
+    "14": _batch("BatchPromptScheduleLatentInput"),
+    "15": _batch("BatchPromptScheduleLatentInput", start_frame=2, end_frame=6),
+    "16": _batch("BatchPromptScheduleLatentInput", **_AROUND, **_WEIGHTS, end_frame=0),
+    "17": _single(**_AROUND, **_WEIGHTS),
+    "18": _single(**_AROUND, **_WEIGHTS),
+    "19": _single(current_frame=["30", 1], pw_a=["30", 0]),
+    "30": _node("ValueSchedule", text="0:(1), 7:(4)", max_frames=FRAMES, current_frame=3, print_output=False),
+    **_combined_prompts(20, *([str(key), 0] for key in range(10, 20))),
+}, ["28", 0], ["17", 1], ["10", 2])
+_VALUES = _sampled({
+    "10": _batch(text=["18", 0], pw_a=["11", 0], pw_b=["12", 0], end_frame=0),
+    "11": _node("BatchValueScheduleLatentInput", text=NUMBERS, num_latents=["4", 0], print_output=False),
+    "12": _node("BatchValueSchedule", text=NUMBERS, max_frames=FRAMES, print_output=False),
+    "13": _single("PromptScheduleNodeFlowEnd", text=["14", 1], max_frames=["14", 0]),
+    "14": _node("PromptScheduleNodeFlow", text="a dog", num_frames=4, in_text=["15", 1], max_frames=["15", 0]),
+    "15": _node("PromptScheduleNodeFlow", text="a cat", num_frames=4, in_text="", max_frames=0),
+    "16": _node("CLIPTextEncode", text=["17", 0], clip=["1", 1]),
+    "17": _node("StringSchedule", text=TRAVEL, max_frames=FRAMES, current_frame=3, print_output=False, **_AROUND, **_WEIGHTS),
+    "18": _node("PrimitiveStringMultiline", value=TRAVEL.replace("`pw_a`", "`pw_a + pw_b`")),
+    "19": _node("PrimitiveStringMultiline", value="best quality"),
+    "21": _node("ADE_PromptScheduling", prompts='"0": "a cat (smile:`joy`)", "7": "a dog"', clip=["1", 1], values_replace=["22", 0],
+                print_schedule=False, max_length=0, tensor_interp="slerp"),
+    "22": _node("ADE_ValuesReplace", value_key="joy", floats=["24", 1], prev_replace=["23", 0]),
+    "23": _node("ADE_ValuesReplace", value_key="a", floats=["25", 1]),
+    "24": _node("ADE_ValueScheduling", values="0 = 0.5, 7 = 1.5", print_schedule=False, max_length=0),
+    "25": _node("ADE_ValueSchedulingLatents", values="0 = 0.5", latent=["26", 1], print_schedule=False),
+    "26": _node("ADE_PromptSchedulingLatents", prompts='"0": "a cat", "1.0": "a dog"', clip=["1", 1], latent=["4", 0], prepend_text=["19", 0],
+                print_schedule=False, tensor_interp="lerp"),
+    "27": _node("ADE_ConditionExtraction", conditioning=["26", 0], index=3),
+    **_combined_prompts(31, ["10", 0], ["13", 0], ["16", 0], ["21", 0]),
+}, ["33", 0], ["27", 0], ["11", 2])
+_FOR_SDXL = _sampled({
+    "10": _node("BatchPromptScheduleEncodeSDXL", **_LARGE, clip=["1", 1], max_frames=FRAMES, print_output=False, **_AROUND_LARGE, **_WEIGHTS, **_UNCUT),
+    "11": _node("BatchPromptScheduleEncodeSDXL", **_LARGE, clip=["1", 1], max_frames=FRAMES, print_output=True, **_PLAIN_LARGE, **_NONE, start_frame=0,
+                end_frame=120),
+    "12": _node("BatchPromptScheduleSDXLLatentInput", **_LARGE, clip=["1", 1], num_latents=["4", 0], print_output=False, **_AROUND_LARGE, **_WEIGHTS, **_UNCUT),
+    "13": _node("BatchPromptScheduleSDXLLatentInput", **_LARGE, clip=["1", 1], num_latents=["4", 0], print_output=True, **_PLAIN_LARGE, **_NONE, start_frame=2,
+                end_frame=6),
+    "14": _node("PromptScheduleEncodeSDXL", **_LARGE, clip=["1", 1], max_frames=FRAMES, current_frame=3, print_output=False, **_AROUND_LARGE, **_WEIGHTS),
+    **_combined_prompts(20, *([str(key), 0] for key in range(10, 15))),
+}, ["23", 0], ["10", 1], ["13", 2])  # fmt: skip
+
+
+# --- scenes ----------------------------------------------------------------------------------------------------------
 
 SCENES: dict[str, Prompt] = {
     "loader of 2023 with two values": _base(["10", 0]) | _saved() | {
@@ -183,6 +308,12 @@ SCENES: dict[str, Prompt] = {
     },
 }  # fmt: skip
 """API prompts: what each node is given, however it was saved."""
+SCENES |= {
+    "prompt schedules of every version": _LAYOUTS,
+    "prompt schedules by latents and of one frame": _BY_LATENTS,
+    "values, texts and numbers in prompts": _VALUES,
+    "prompt schedules for SDXL": _FOR_SDXL,
+}
 
 _KSAMPLER = [3, "fixed", STEPS, 7.0, "euler", "normal", 1.0]
 STORED: dict[str, dict[str, Any]] = {
@@ -246,6 +377,49 @@ STORED: dict[str, dict[str, Any]] = {
         "10": [V2],
         "11": ["v2_lora_TiltUp.ckpt", 1.0],
         "12": [8, 1, 2, "uniform", False],
+    },
+}
+_TEXTS, _FOUR = list(_AROUND.values()), list(_WEIGHTS.values())
+_SIZES = list(_LARGE.values())
+STORED |= {
+    "prompt schedules of every version": {
+        "10": [TRAVEL, FRAMES, *_TEXTS, *_FOUR],
+        "11": [TRAVEL, FRAMES, 0, *_TEXTS, *_FOUR],
+        "12": [TRAVEL, FRAMES, False, *_TEXTS, *_FOUR],
+        "13": [TRAVEL, FRAMES, False, *_TEXTS, 2, *_FOUR],
+        "14": [TRAVEL, FRAMES, False, 2],
+        "15": [TRAVEL, FRAMES, False, 2, 6],
+        "16": [TRAVEL, FRAMES, False, *_TEXTS, 2, 0, *_FOUR],
+    },
+    "prompt schedules by latents and of one frame": {
+        "10": [TRAVEL, *_TEXTS, *_FOUR],
+        "11": [TRAVEL, False, *_TEXTS, *_FOUR],
+        "12": [TRAVEL, False, *_TEXTS, 1, *_FOUR],
+        "13": [TRAVEL, 2],
+        "14": [TRAVEL, False, 2],
+        "15": [TRAVEL, False, 2, 6],
+        "16": [TRAVEL, False, *_TEXTS, 0, 0, *_FOUR],
+        "17": [TRAVEL, FRAMES, 3, *_TEXTS, *_FOUR],
+        "18": [TRAVEL, FRAMES, 3, False, *_TEXTS, *_FOUR],
+        "19": [TRAVEL, FRAMES, False],
+        "30": ["0:(1), 7:(4)", FRAMES, 3],
+    },
+    "values, texts and numbers in prompts": {
+        "10": [TRAVEL, FRAMES, False, 0, 0],
+        "11": [NUMBERS],
+        "12": [NUMBERS, FRAMES],
+        "13": [0, 3, "", "", *_NONE.values()],
+        "14": ["a dog", 4, "", 0],
+        "16": [""],
+        "17": [TRAVEL, FRAMES, 3, *_TEXTS, *_FOUR],
+        "24": ["0 = 0.5, 7 = 1.5", False, 0, ""],
+    },
+    "prompt schedules for SDXL": {
+        "10": [*_SIZES, FRAMES, *_AROUND_LARGE.values(), *_FOUR],
+        "11": [*_SIZES, FRAMES, True, 0, 120],
+        "12": [*_SIZES, *_AROUND_LARGE.values(), *_FOUR],
+        "13": [*_SIZES, True, 2, 6],
+        "14": [*_SIZES, FRAMES, 3, *_AROUND_LARGE.values(), *_FOUR],
     },
 }
 """Values as saved graphs hold them, in the layouts that are in use: short and long, with texts of widgets that are gone, as a table."""

@@ -5,14 +5,6 @@ import { app } from "../../scripts/app.js";
 const CATEGORY = "AnimateDiff/other packs";
 const BOOLEAN = "boolean";
 
-// [text, max_frames, print_output, pre_text, app_text, start_frame, end_frame, pw_a, ...]; newer files have neither print_output nor
-// end_frame.
-function withPrintOutput(values) {
-  if (typeof values[2] !== "string") return values;
-  const [text, frames, before, after, start, ...weights] = values;
-  return [text, frames, false, before, after, start ?? 0, 0, ...weights];
-}
-
 // A seed stood before the last switch until 2025.
 function withSeed(values) {
   return typeof values[4] === BOOLEAN ? [...values.slice(0, 4), 0, ...values.slice(4)] : values;
@@ -23,9 +15,57 @@ function withoutTextIn(index, standard) {
   return (values) => values.map((value, i) => (i === index && typeof value === "string" ? standard : value));
 }
 
+// FizzNodes: the fields of earlier versions, where they are not the first ones of a row. A list is known by its length and by where
+// its only switch is, print_output. "_" is a value that had no effect. What is missing gets its default.
+const WEIGHTS = "pw_a pw_b pw_c pw_d";
+const AROUND = "pre_text app_text";
+const LARGE = "width height crop_w crop_h target_width target_height text_g text_l";
+const AROUND_LARGE = "pre_text_G app_text_G pre_text_L app_text_L";
+
+const LAYOUTS = {
+  BatchPromptSchedule: [
+    `text max_frames ${AROUND} ${WEIGHTS}`,
+    `text max_frames _ ${AROUND} ${WEIGHTS}`,
+    `text max_frames print_output ${AROUND} ${WEIGHTS}`,
+    `text max_frames print_output ${AROUND} start_frame ${WEIGHTS}`,
+    "text max_frames print_output _",
+    "text max_frames print_output start_frame end_frame",
+  ],
+  BatchPromptScheduleLatentInput: [
+    `text ${AROUND} ${WEIGHTS}`,
+    `text print_output ${AROUND} ${WEIGHTS}`,
+    `text print_output ${AROUND} start_frame ${WEIGHTS}`,
+    "text _",
+    "text print_output _",
+    "text print_output start_frame end_frame",
+  ],
+  PromptSchedule: [`text max_frames current_frame ${AROUND} ${WEIGHTS}`, "text max_frames print_output"],
+  PromptScheduleNodeFlowEnd: [`max_frames current_frame ${AROUND} ${WEIGHTS}`],
+  StringSchedule: [`text max_frames current_frame ${AROUND} ${WEIGHTS}`],
+  BatchStringSchedule: [`text max_frames ${AROUND} ${WEIGHTS}`],
+  ValueSchedule: ["text max_frames print_output"],
+  PromptScheduleEncodeSDXL: [`${LARGE} max_frames current_frame ${AROUND_LARGE} ${WEIGHTS}`],
+  BatchPromptScheduleEncodeSDXL: [
+    `${LARGE} max_frames ${AROUND_LARGE} ${WEIGHTS}`,
+    `${LARGE} max_frames print_output start_frame end_frame`,
+  ],
+  BatchPromptScheduleSDXLLatentInput: [
+    `${LARGE} ${AROUND_LARGE} ${WEIGHTS}`,
+    `${LARGE} print_output start_frame end_frame`,
+  ],
+};
+
+function inOrder(values, definition, layouts) {
+  const isSwitch = values.findIndex((value) => typeof value === BOOLEAN);
+  const names = layouts
+    .map((layout) => layout.split(" "))
+    .find((names) => names.length === values.length && names.indexOf("print_output") === isSwitch);
+  if (!names) return values;
+  const known = Object.fromEntries(names.map((name, i) => [name, values[i]]));
+  return fieldsOf(definition).map((name) => known[name] ?? standardOf(definition, name));
+}
+
 const ORDERS = {
-  BatchPromptSchedule: withPrintOutput,
-  BatchPromptScheduleLatentInput: withPrintOutput,
   ADE_AnimateDiffSamplingSettings: withSeed,
   ADE_AnimateDiffLoaderWithContext: withoutTextIn(3, true),
 };
@@ -40,7 +80,8 @@ function fieldsOf(definition) {
   const inputs = { ...definition.input?.required, ...definition.input?.optional };
   const order = [...(definition.input_order?.required ?? []), ...(definition.input_order?.optional ?? [])];
   const kinds = ["INT", "FLOAT", "BOOLEAN", "STRING", "COMBO"];
-  return order.filter((name) => kinds.includes(inputs[name]?.[0]) || Array.isArray(inputs[name]?.[0]));
+  const isField = ([kind, spec]) => (kinds.includes(kind) || Array.isArray(kind)) && !spec?.forceInput;
+  return order.filter((name) => isField(inputs[name]));
 }
 
 function standardOf(definition, name) {
@@ -54,6 +95,7 @@ function normalised(node, definition) {
   if (!Array.isArray(values)) {
     values = fieldsOf(definition).map((name) => values[name] ?? standardOf(definition, name));
   }
+  if (LAYOUTS[node.type]) return inOrder(values, definition, LAYOUTS[node.type]);
   return ORDERS[node.type]?.(values) ?? values;
 }
 

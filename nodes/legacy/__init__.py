@@ -9,7 +9,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ...sampling.host.graph import at_start, known_ids, withdraw
-from . import artventure, evolved, motion_director
+from . import artventure, evolved, fizz, motion_director
 from .adapter import node_of
 from .rows import OldNode
 
@@ -17,6 +17,7 @@ PACKS: dict[str, tuple[OldNode, ...]] = {
     "AnimateDiff-Evolved": evolved.NODES,
     "ArtVentureX": artventure.NODES,
     "ADMotionDirector": motion_director.NODES,
+    "FizzNodes": fizz.NODES,
     "Efficiency": motion_director.SCRIPTS,
 }
 """The packs whose graphs open, and their nodes."""

@@ -11,7 +11,7 @@ from ...sampling.host.graph import GraphBuilder
 from ...sampling.host.sample import warn
 from ..files import files_in, modified, same_file
 from ..types import CATEGORY
-from .rows import Field, Given, Link, OldNode, is_link
+from .rows import WIDGETS, Field, Given, Link, OldNode, is_link
 
 WIDEST = 2**53
 SEEDS = {"noise_seed", "seed", "seed_override"}
@@ -115,7 +115,7 @@ def _input_of(field: Field) -> Any:
     """An input of the host from a field."""
     common = {"optional": not field.needed, "raw_link": field.is_linked or None}
     if not field.is_widget:
-        return io.Custom(field.kind).Input(field.name, **common)
+        return io.Custom(field.kind).Input(field.name, extra_dict={"forceInput": field.kind in WIDGETS or None}, **common)
     if field.kind == "INT":
         low, high = (0, 2**64 - 1) if field.name in SEEDS else (-WIDEST, WIDEST)
         return io.Int.Input(field.name, default=field.default, min=low, max=high, **common)

@@ -161,14 +161,19 @@ def integer(name: str, default: int = 0, *also: str, linked: bool | None = None)
     return Field(name, "INT", default, also=also, linked=linked)
 
 
-def real(name: str, default: float = 1.0, *also: str) -> Field:
-    """A field for a number."""
-    return Field(name, "FLOAT", default, also=also)
+def real(name: str, default: float = 1.0, *also: str, linked: bool | None = None) -> Field:
+    """A field for a number; ``linked`` as for ``integer``."""
+    return Field(name, "FLOAT", default, also=also, linked=linked)
 
 
 def flag(name: str, default: bool = False, absent: bool | None = None) -> Field:
     """A switch."""
     return Field(name, "BOOLEAN", default, absent)
+
+
+def text_socket(name: str) -> Field:
+    """A text from another node; there is no field for it."""
+    return Field(name, "STRING")
 
 
 def written(name: str, default: str = "", *, multiline: bool = False, also: tuple[str, ...] = ()) -> Field:
@@ -189,7 +194,14 @@ def file_in(name: str, folder: str, *also: str) -> Field:
 # --- what expanders build -------------------------------------------------------------------------------------------
 
 
-def curve(graph: NewGraph, values: str, *, over: str = "frames", **more: Any) -> Link:
-    """A Value Curve, whose other inputs are named in ``more``."""
+def curve(graph: NewGraph, values: str, *, over: str = "frames", num_frames: Any = 16, **more: Any) -> Link:
+    """A Value Curve, whose other inputs are named in ``more``; its second output is a list of ``num_frames`` numbers."""
     easing = "step" if over == "steps" else "linear"
-    return graph.node("ValueCurve", values=values, over=over, easing=easing, loop=False, num_frames=16, **more)
+    return graph.node("ValueCurve", values=values, over=over, easing=easing, loop=False, num_frames=num_frames, **more)
+
+
+def frames_in(latent: Mapping[str, Any] | None) -> int:
+    """How many frames a LATENT has. Raises ValueError if there is none, as in graphs whose nodes are not all connected."""
+    if latent is None:
+        raise ValueError("Needed a LATENT, got none. Connect the latent whose frames are to be counted.")
+    return latent["samples"].shape[0]

@@ -96,7 +96,7 @@ def frame_of(conditioning: Conditioning, index: int) -> Conditioning:
         raise ValueError(f"Needed a frame from 0 to {frames - 1}; got {index}. Choose one that these prompts have.")
 
     def of_frame(value: Any) -> Any:
-        many = isinstance(value, Tensor) and value.shape[0] == frames > 1
+        many = isinstance(value, Tensor) and value.ndim > 0 and value.shape[0] == frames > 1
         return value[index : index + 1] if many else value
 
     return [[of_frame(tokens), {name: of_frame(value) for name, value in given.items()}] for tokens, given in conditioning]

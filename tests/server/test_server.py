@@ -24,6 +24,7 @@ NODES = {
     "ApplyContextWindows",
     "PreviewContextWindows",
     "AnimateDiffPromptTravel",
+    "PromptOfFrame",
     "ValueCurve",
     "ApplyCFGCurve",
     "ApplyControlCurve",

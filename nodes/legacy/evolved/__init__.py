@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ..rows import OldNode
-from . import context, hooks, load, other, sample, values
+from . import context, hooks, load, other, sample, schedules, values
 
-NODES: tuple[OldNode, ...] = (*load.NODES, *context.NODES, *sample.NODES, *values.NODES, *hooks.NODES, *other.NODES)
+NODES: tuple[OldNode, ...] = (
+    *load.NODES, *context.NODES, *sample.NODES, *values.NODES, *schedules.NODES, *hooks.NODES, *other.NODES,
+)  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..rows import Given, Link, NewGraph, OldNode, curve, flag, integer, one_of, real, socket, written
+from ..rows import Given, Link, NewGraph, OldNode, curve, flag, integer, is_link, one_of, real, socket, written
 from .load import Settings
 
 Adjustments = tuple[tuple[str, dict[str, Any]], ...]
@@ -15,8 +15,12 @@ Adjustments = tuple[tuple[str, dict[str, Any]], ...]
 
 
 def _multival(given: Given, graph: NewGraph) -> Any:
-    mask = given["mask_optional"]
-    return given["float_val"] if mask is None else curve(graph, f"{given['float_val']:.10g}", mask=mask)
+    """A number, or a list of one per frame, as FizzNodes hands to fields for a number."""
+    value, mask = given["float_val"], given["mask_optional"]
+    if mask is None:
+        return value
+    many = isinstance(value, list) and not is_link(value)
+    return curve(graph, "1", mask=mask, times=value) if many else curve(graph, f"{value:.10g}", mask=mask)
 
 
 def _multival_of_list(given: Given, graph: NewGraph) -> Any:
