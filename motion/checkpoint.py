@@ -196,7 +196,7 @@ _SCOPES = {
     NormScope.PER_FRAME: "one frame",
     NormScope.UNET: "all frames of a window (those of the image model)",
     NormScope.MOTION: "all frames of a window (those of the module)",
-    NormScope.ALL_UNET: "all frames of a window (all of the image model's)",
+    NormScope.ALL: "all frames of a window (all of the image model's and the module's)",
 }
 _DTYPES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 
@@ -211,10 +211,7 @@ def describe_motion_module(name: str, config: MotionConfig, state: Mapping[str, 
     dtypes = "/".join(sorted({_DTYPES.get(t.dtype, "fp8" if t.element_size() == 1 else str(t.dtype)) for t in weights.values()}))
     blocks = sum(key.endswith(_NORM) for key in state)
     millions = sum(t.numel() for t in weights.values()) / 1e6
-    betas = config.beta_schedule
-    schedule = f"{betas.curve} {betas.start:g} to {betas.end:g}" if betas else "the checkpoint's"
-    if betas and betas.lcm_steps:
-        schedule += f", LCM on {betas.lcm_steps} steps"
+    schedule = config.beta_schedule or "the checkpoint's"
     lines = [
         f"{family.label}, for {family.base}",
         f"up to {config.positions} frames at once, trained on {family.frames}",

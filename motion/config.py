@@ -7,7 +7,7 @@ norms, frame limits).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import Flag, auto
 
 HEADS = 8
 """Attention heads of every public motion module, whatever its channels."""
@@ -15,10 +15,11 @@ HEADS = 8
 
 @dataclass(frozen=True)
 class BetaSchedule:
-    """Noise schedule a family was trained with: 1000 betas from ``start`` to ``end``.
+    """A noise schedule over 1000 training steps.
 
-    ``curve`` is the authors' name: ``linear`` spaces the betas evenly, ``scaled_linear`` their square roots.
-    (Latent-diffusion code, the host's included, calls these ``sqrt_linear`` and ``linear``.)
+    ``curve`` is the authors' name: ``linear`` spaces the betas evenly from ``start`` to ``end``, ``scaled_linear`` their square
+    roots, ``sqrt`` their squares. (Latent-diffusion code, the host's included, calls the first two ``sqrt_linear`` and ``linear``.)
+    ``mean`` has the mean sigmas of ``linear`` and ``scaled_linear``; ``cosine`` and ``squaredcos_cap_v2`` have no start or end.
     ``lcm_steps`` is the number of training steps a latent consistency model was distilled on, 0 for all others.
     """
 
@@ -27,18 +28,29 @@ class BetaSchedule:
     end: float = 0.012
     lcm_steps: int = 0
 
+    def __str__(self) -> str:
+        ends = "" if self.curve in ENDLESS_CURVES else f" {self.start:g} to {self.end:g}"
+        steps = f", LCM on {self.lcm_steps} steps" if self.lcm_steps else ""
+        return f"{self.curve}{ends}{steps}"
 
-class NormScope(str, Enum):
-    """Which group norms take their statistics over all frames of a window, as they did when a family was trained."""
 
-    PER_FRAME = "per_frame"
+ENDLESS_CURVES = ("cosine", "squaredcos_cap_v2")
+"""Beta curves without a start and an end to choose."""
+
+
+class NormScope(Flag):
+    """Which group norms take their statistics over all frames of a window; scopes may be combined."""
+
+    PER_FRAME = 0
     """None."""
-    UNET = "unet"
+    UNET = auto()
     """Those of the UNet's residual blocks and output."""
-    MOTION = "motion"
+    TRANSFORMERS = auto()
+    """The UNet's others: those of its spatial transformers. No family was trained so, but older packs pool them."""
+    MOTION = auto()
     """The temporal block's own."""
-    ALL_UNET = "unet_all"
-    """Every one of the UNet: no family, but what older packs did."""
+    ALL_UNET = UNET | TRANSFORMERS
+    ALL = ALL_UNET | MOTION
 
 
 @dataclass(frozen=True)
@@ -105,33 +117,17 @@ FAMILIES = {
     )
 }  # fmt: skip
 
-AUTHORS = "authors"
-NORM_SCOPES: dict[str, NormScope | None] = {
-    AUTHORS: None,
-    "per_frame": NormScope.PER_FRAME,
-    "legacy": NormScope.ALL_UNET,
-}
-"""Choices of a user. ``authors`` is the family's own, ``legacy`` what graphs for older packs were tuned with."""
-
-BETA_SCHEDULES: dict[str, BetaSchedule | None] = {
-    AUTHORS: None,
-    "linear": BetaSchedule("linear"),
-    "scaled_linear": BetaSchedule("scaled_linear"),
-    "scaled_linear_0.020": BetaSchedule("scaled_linear", end=0.020),
-    "lcm_100": _LCM,
-    "checkpoint": None,
-}
-"""Choices of a user. ``authors`` is the family's own, with ``checkpoint`` the MODEL's schedule is not changed."""
-
-
 @dataclass(frozen=True)
 class Overrides:
-    """What a user sets by hand, because keys cannot tell it apart; the defaults leave everything to the file."""
+    """What a user sets by hand, because keys cannot tell it apart; the defaults leave everything to the file.
+
+    ``norm_scope`` and ``beta_schedule`` are names of choices, which whoever loads the file carries out.
+    """
 
     family: str = "auto"
-    norm_scope: str = AUTHORS
+    norm_scope: str = "authors"
     positions: int = 0
-    beta_schedule: str = AUTHORS
+    beta_schedule: str = "authors"
 
 
 @dataclass(frozen=True)
@@ -144,6 +140,7 @@ class MotionConfig:
         has_mid: whether the file has a temporal block in the UNet's middle.
         attention_blocks: temporal attentions per block (2 in every motion module).
         positions: rows of the positional encoding, the most frames one call can take.
+        stored_positions: rows that the file itself stores, 0 for none.
         norm_scope: which norms see all frames.
         beta_schedule: None leaves that of the MODEL.
     """
@@ -153,6 +150,7 @@ class MotionConfig:
     has_mid: bool
     attention_blocks: int
     positions: int
+    stored_positions: int = 0
     norm_scope: NormScope = NormScope.PER_FRAME
     beta_schedule: BetaSchedule | None = None
 
@@ -163,7 +161,7 @@ class MotionConfig:
 
 
 def with_family(config: MotionConfig, overrides: Overrides) -> MotionConfig:
-    """Fill in how the family is run. ``config.positions`` 0 means that the file stores none.
+    """Fill in how the family is run, as its authors trained it. ``config.positions`` 0 means that the file stores none.
 
     Raises:
         ValueError: a family of another base.
@@ -172,11 +170,11 @@ def with_family(config: MotionConfig, overrides: Overrides) -> MotionConfig:
     family, own = FAMILIES[name], FAMILIES[config.family]
     if family.base != own.base:
         raise ValueError(f"is a motion module for {own.base}, the family {name} is for {family.base}. Use auto.")
-    betas = family.beta_schedule if overrides.beta_schedule == AUTHORS else BETA_SCHEDULES[overrides.beta_schedule]
     return replace(
         config,
         family=name,
         positions=overrides.positions or config.positions or family.positions,
-        norm_scope=NORM_SCOPES[overrides.norm_scope] or family.norm_scope,
-        beta_schedule=betas,
+        stored_positions=config.positions,
+        norm_scope=family.norm_scope,
+        beta_schedule=family.beta_schedule,
     )

@@ -169,7 +169,7 @@ class TemporalBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.channels = channels
-        self.pooled_norm = config.norm_scope == NormScope.MOTION
+        self.pooled_norm = NormScope.MOTION in config.norm_scope
         sizes = (channels, config.attention_blocks, config.positions)
         self.temporal_transformer = TemporalTransformer(*sizes, operations, device, dtype)
 

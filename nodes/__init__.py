@@ -2,13 +2,16 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from .apply import ApplyMotionModule, MotionSettings
+from .adjust import AdjustMotionPositions, AdjustMotionWeights
+from .apply import ApplyMotionModule, MotionSettings, RemoveMotionModule
+from .beta_schedule import ApplyBetaSchedule
 from .context import ApplyContextWindows, ContextWindowOptions, PreviewContextWindows
 from .files import register_model_folders
 from .legacy import OldNodes
 from .load import ApplyDomainAdapter, ApplyMotionLoRA, LoadMotionModule, LoadSparseCtrl
 from .noise import ApplyFrameNoise, ApplyFreeInit, RandomFrameNoise
 from .sample import AnimateDiffSampler, PinFrames, SetLatentFrames
+from .save import SaveAnimation
 from .schedule import ApplyCFGCurve, ApplyControlCurve, PromptOfFrame, PromptTravel, ValueCurve
 from .sparse_control import SparseCtrlApply, SparseCtrlFrames, SparseCtrlImages
 
@@ -17,7 +20,11 @@ NODES: list[type[io.ComfyNode]] = [
     ApplyMotionLoRA,
     ApplyDomainAdapter,
     MotionSettings,
+    AdjustMotionPositions,
+    AdjustMotionWeights,
     ApplyMotionModule,
+    ApplyBetaSchedule,
+    RemoveMotionModule,
     ContextWindowOptions,
     ApplyContextWindows,
     PreviewContextWindows,
@@ -36,6 +43,7 @@ NODES: list[type[io.ComfyNode]] = [
     SparseCtrlFrames,
     SparseCtrlImages,
     AnimateDiffSampler,
+    SaveAnimation,
 ]
 
 

@@ -1,4 +1,4 @@
-"""Nodes that set up a motion module and put it on a MODEL."""
+"""Nodes that set up a motion module, put it on a MODEL, and take it off again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from comfy_api.latest import io
 
 from ..sampling.modules.settings import with_settings
 from ..sampling.run.animate import animate
+from ..sampling.run.remove import without_motion
 from ..sampling.windows.options import WindowOptions
 from .types import (
     CATEGORY,
@@ -86,3 +87,23 @@ class ApplyMotionModule(io.ComfyNode):
         cls, model: io.Model.Type, motion_module: Any, context_options: WindowOptions | None = None
     ) -> io.NodeOutput:
         return io.NodeOutput(animate(model, motion_module, context_options))
+
+
+class RemoveMotionModule(io.ComfyNode):
+    """MODEL -> MODEL as it was before Apply Motion Module."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="RemoveMotionModule",
+            display_name="Remove Motion Module",
+            category=CATEGORY,
+            description="Takes all that AnimateDiff nodes put on a MODEL off it: it makes single images again.",
+            search_aliases=["unload", "animatediff unload", "image model"],
+            inputs=[model_input("An animated MODEL.")],
+            outputs=[model_output("MODEL without motion, with the patches of other nodes")],
+        )
+
+    @classmethod
+    def execute(cls, model: io.Model.Type) -> io.NodeOutput:
+        return io.NodeOutput(without_motion(model))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io, ui
 
 from ..sampling.run.windowed import with_windows
-from ..sampling.windows.options import EQUAL_LENGTHS, FUSE_METHODS, SCHEDULES, WindowOptions
+from ..sampling.windows.options import EQUAL_LENGTHS, FUSE_METHODS, SCHEDULES, WindowOptions, as_window_options
 from ..sampling.windows.picture import describe_plan, draw
 from .types import (
     CATEGORY,
@@ -90,7 +90,7 @@ class ContextWindowOptions(io.ComfyNode):
             closed_loop=closed_loop,
             equal_length=use_on_equal_length,
             start_percent=start_percent,
-            previous=() if previous_options is None else previous_options.plan,
+            previous=() if previous_options is None else as_window_options(previous_options).plan,
         )
         return io.NodeOutput(options)
 

@@ -38,7 +38,7 @@ class LoadMotionModule(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         family = "Which family's settings to use. auto reads it from the file, then from its name."
-        norms = "Which norms see all frames: authors as trained, per_frame none, legacy all of the image model's."
+        norms = "Which norms see all frames: authors as trained, per_frame none, legacy as in AnimateDiff-Evolved."
         positions = "How much the module takes at once; 0 keeps the number in the file."
         schedule = "Noise schedule, by the authors' names. authors is as trained, checkpoint keeps the MODEL's own."
         user = "For Apply Motion Module or AnimateDiff Sampler, or to be changed by Apply Motion LoRA."

@@ -25,6 +25,7 @@ from .types import (
     model_input,
     model_output,
     num_frames_input,
+    number,
     region_mask,
     strength_input,
     text,
@@ -55,6 +56,8 @@ class ValueCurve(io.ComfyNode):
         )
         loop = "The last keyframe leads to the first, for animations that loop; a list starts again."
         times = "Another curve to multiply with, such as one over steps."
+        outside = "The value where the mask is 0; between 0 and 1 the two are mixed. For nothing without a mask."
+        stretch = "The lowest value of the mask, over all frames, counts as 0 and the highest as 1."
         return io.Schema(
             node_id="ValueCurve",
             display_name="Value Curve",
@@ -72,6 +75,8 @@ class ValueCurve(io.ComfyNode):
                 _latent(),
                 region_mask("mask", "value"),
                 io.MultiType.Input("times", [ValueCurveSocket, FloatsSocket], optional=True, tooltip=times),
+                number("outside", 0.0, -100.0, 100.0, outside, advanced=True, optional=True),
+                io.Boolean.Input("stretch_mask", optional=True, default=False, advanced=True, tooltip=stretch),
             ],
             outputs=[
                 ValueCurveSocket.Output("curve", tooltip="For the strengths of this pack."),
@@ -90,9 +95,20 @@ class ValueCurve(io.ComfyNode):
         latent: dict[str, Any] | None = None,
         mask: io.Mask.Type | None = None,
         times: NumberOrCurve = None,
+        outside: float = 0.0,
+        stretch_mask: bool = False,
     ) -> io.NodeOutput:
         frames = _frames(num_frames, latent)
-        curve = make_curve(values, over=over, easing=easing, loop=loop, mask=mask, times=times)
+        curve = make_curve(
+            values,
+            over=over,
+            easing=easing,
+            loop=loop,
+            mask=mask,
+            times=times,
+            outside=outside,
+            stretch_mask=stretch_mask,
+        )
         return io.NodeOutput(curve, curve.numbers(frames), ui=ui.PreviewImage(plot(curve, frames), cls=cls))
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from comfy_api.latest import io, ui
 
+from ..sampling.host.files import OutputFile
+
 CATEGORY = "AnimateDiff"
 MotionModuleSocket = io.Custom("ANIMATEDIFF_MODULE")
 ContextOptionsSocket = io.Custom("ANIMATEDIFF_CONTEXT")
@@ -26,6 +28,23 @@ def text(lines: str) -> ui.PreviewText:
     return ui.PreviewText(lines)
 
 
+def played(file: OutputFile) -> ui.SavedImages:
+    """A file that plays on the node. The front end takes what is called animated for a video unless it is a WEBP.
+
+    A GIF is therefore not called animated; ``web/save_animation.js`` lets it move.
+    """
+    folder = io.FolderType.output if file.kept else io.FolderType.temp
+    saved = ui.SavedResult(file.filename, file.subfolder, folder)
+    return ui.SavedImages([saved], is_animated=file.path.suffix != ".gif")
+
+
+def graph_of(hidden: io.HiddenHolder | None) -> dict[str, Any]:
+    """What a saved file remembers: the workflow and what else the front end sends for it, and the prompt."""
+    if hidden is None:
+        return {}
+    return {**(hidden.extra_pnginfo or {}), **({"prompt": hidden.prompt} if hidden.prompt is not None else {})}
+
+
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
 
@@ -39,12 +58,21 @@ def _only_true(advanced: bool) -> Any:
 
 
 def number(
-    name: str, default: float, low: float, high: float, tooltip: str, *, step: float = 0.01, advanced: bool = False
+    name: str,
+    default: float,
+    low: float,
+    high: float,
+    tooltip: str,
+    *,
+    unit: str = "",
+    step: float = 0.01,
+    advanced: bool = False,
+    optional: bool = False,
 ) -> io.Float.Input:
-    """A field for any number from ``low`` to ``high``."""
-    tooltip = _with_range(tooltip, low, high)
+    """A field for any number of ``unit``. Optional ones may be missing from a prompt: those that a node gained."""
+    tooltip, shown = _with_range(tooltip, low, high, unit), _only_true(advanced)
     return io.Float.Input(
-        name, default=default, min=low, max=high, step=step, tooltip=tooltip, advanced=_only_true(advanced)
+        name, optional=optional, default=default, min=low, max=high, step=step, tooltip=tooltip, advanced=shown
     )
 
 
@@ -88,10 +116,8 @@ def count(
     optional: bool = False,
 ) -> io.Int.Input:
     """A field for a whole number of ``unit``, from ``low`` to ``high``; ``optional`` where saved prompts may lack it."""
-    tooltip, hidden = _with_range(tooltip, low, high, unit), _only_true(advanced)
-    return io.Int.Input(
-        name, default=default, min=low, max=high, tooltip=tooltip, advanced=hidden, optional=optional
-    )
+    tooltip, shown = _with_range(tooltip, low, high, unit), _only_true(advanced)
+    return io.Int.Input(name, optional=optional, default=default, min=low, max=high, tooltip=tooltip, advanced=shown)
 
 
 def num_frames_input(default: int, tooltip: str = "Length of the animation.") -> io.Int.Input:
@@ -109,19 +135,11 @@ def seed_input(name: str) -> io.Int.Input:
 
 
 def choice(
-    name: str,
-    options: Sequence[str],
-    default: str,
-    tooltip: str,
-    *,
-    advanced: bool = False,
-    optional: bool = False,
+    name: str, options: Sequence[str], default: str, tooltip: str, *, advanced: bool = False, optional: bool = False
 ) -> io.Combo.Input:
     """A list to choose one of; ``optional`` where saved prompts may lack it."""
-    hidden = _only_true(advanced)
-    return io.Combo.Input(
-        name, options=list(options), default=default, tooltip=tooltip, advanced=hidden, optional=optional
-    )
+    shown = _only_true(advanced)
+    return io.Combo.Input(name, optional=optional, options=list(options), default=default, tooltip=tooltip, advanced=shown)
 
 
 def model_input(

@@ -63,7 +63,7 @@ def expanded(row: OldNode, inputs: Mapping[str, Any]) -> io.NodeOutput:
     outputs = made if len(row.outputs) > 1 else (made,)[: len(row.outputs)]
     if not row.saves and not any(map(is_link, outputs)):
         return io.NodeOutput(*outputs)
-    return io.NodeOutput(*outputs, expand=graph.finished())
+    return io.NodeOutput(*(outputs or (None,)), expand=graph.finished())  # the host counts what an expansion gives: never nothing
 
 
 def node_of(row: OldNode) -> type[io.ComfyNode]:

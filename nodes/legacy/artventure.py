@@ -6,7 +6,7 @@ from ...sampling.run.sample import SAMPLERS, SCHEDULERS
 from ..files import LORAS, MODULES
 from .evolved.context import LOOPED, UNIFORM, context_windows
 from .evolved.load import NamedLoRA
-from .evolved.values import FORMATS, save_animation
+from .evolved.values import FORMATS, combined
 from .rows import Given, Link, NewGraph, OldNode, file_in, flag, integer, one_of, output_of, real, socket, written
 
 WINDOW = 16
@@ -40,7 +40,7 @@ def _sample(given: Given, graph: NewGraph) -> Link:
     if windows is None and frames > WINDOW:
         windows = graph.node(
             "ContextWindowOptions", context_length=WINDOW, context_overlap=4, context_schedule=LOOPED, fuse_method="flat",
-            freenoise=False, views=False, context_stride=1, closed_loop=False, start_percent=0.0,
+            freenoise=False, views=False, context_stride=1, closed_loop=False, start_percent=0.0, use_on_equal_length="never",
         )  # fmt: skip
     model = graph.node("ApplyMotionModule", model=given["model"], motion_module=given["motion_module"], context_options=windows)
     model = graph.node("ApplyBetaSchedule", model=model, beta_schedule="linear")
@@ -72,7 +72,7 @@ NODES = (
         socket("sliding_window_opts", "SLIDING_WINDOW_OPTS", linked=True)), (("LATENT", "LATENT"),), _sample),
     OldNode("AnimateDiffCombine", "Animate Diff Combine", (
         socket("images", "IMAGE", needed=True), integer("frame_rate", 8), integer("loop_count", 0), flag("save_image", True),
-        written("filename_prefix", "animate_diff"), one_of("format", FORMATS), flag("pingpong")), (), save_animation, saves=True),
+        written("filename_prefix", "animate_diff"), one_of("format", FORMATS), flag("pingpong")), (), combined, saves=True),
     OldNode("ImageSizeAndBatchSize", "Image Size and Batch Size", (socket("image", "IMAGE", needed=True),),
             (("width", "INT"), ("height", "INT"), ("batch_size", "INT")), _size),
 )  # fmt: skip

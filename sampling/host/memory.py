@@ -15,6 +15,7 @@ import comfy.ops
 import comfy.utils
 import torch
 from comfy.model_patcher import ModelPatcher
+from comfy.weight_adapter import WeightAdapterBase
 from torch import Tensor, nn
 
 from ...motion.container import ModelFile, read_file
@@ -69,6 +70,49 @@ def adopt(
     network.load_state_dict(state, strict=True, assign=True)
     network.requires_grad_(False)
     return patcher
+
+
+def unload(model: ModelPatcher) -> None:
+    """Unload a model and its clones, so that its network has the tensors it was made with."""
+    comfy.model_management.unload_model_and_clones(model)
+
+
+def with_network_of(model: ModelPatcher, other: ModelPatcher) -> ModelPatcher:
+    """A clone of ``model``, with its patches and all that travels with it, around the network of a freshly made ``other``."""
+    clone = model.clone(model_override=other.get_clone_model_override())
+    clone.cached_patcher_init = other.cached_patcher_init
+    clone.clone_base_uuid = other.clone_base_uuid  # or the host takes the two for one network
+    clone.parent = None  # the same: a parent stands in for a clone that is gone
+    return clone
+
+
+class Affine(WeightAdapterBase):
+    """A weight times a factor, plus a number: a patch of the host's kind.
+
+    ``weights`` is one tensor of both numbers, which the host moves as it moves the halves of a LoRA.
+    """
+
+    name = "affine"
+
+    def __init__(self, loaded_keys: set[str], weights: tuple[Tensor]) -> None:
+        self.loaded_keys = loaded_keys
+        self.weights: Any = weights
+
+    def calculate_weight(self, weight: Tensor, *_: Any, **__: Any) -> Tensor:
+        """Called by the host with a weight of its own."""
+        factor, term = self.weights[0]
+        return (weight.float() * factor + term).to(weight.dtype)
+
+
+def put_affine(model: ModelPatcher, changes: Mapping[str, tuple[float, float]]) -> None:
+    """Have a freshly cloned model change weights by name, each by a factor and what is added after it.
+
+    These patches act in the order in which they are put, and before those of LoRAs, whenever those were added.
+    """
+    model.add_patches({key: Affine({key}, (torch.tensor(change),)) for key, change in changes.items()})
+    for key in changes:
+        patches: list[Any] = model.patches[key]
+        patches.insert(sum(isinstance(patch[1], Affine) for patch in patches[:-1]), patches.pop())
 
 
 def load_only(active: list[ModelPatcher], among: list[ModelPatcher]) -> None:

@@ -15,7 +15,6 @@ import latent_preview
 from comfy.hooks import HookGroup
 from comfy.k_diffusion.sampling import BrownianTreeNoiseSampler
 from comfy.model_patcher import ModelPatcher
-from comfy.model_sampling import EPS, ModelSamplingDiscrete
 from comfy.sampler_helpers import prepare_mask
 from comfy.samplers import KSAMPLER, CFGGuider, Sampler
 from comfy.sd import CLIP, VAE
@@ -23,7 +22,6 @@ from comfy.utils import ProgressBar, repeat_to_batch_size
 from comfy_execution.progress import get_progress_state
 from comfy_execution.utils import get_executing_context
 from comfy_extras.nodes_hooks import SetClipHooks
-from comfy_extras.nodes_model_advanced import LCM, ModelSamplingDiscreteDistilled
 from torch import Tensor
 
 import nodes as host_nodes
@@ -32,15 +30,11 @@ from .controls import Conditioning
 
 __all__ = [
     "CLIP",
-    "EPS",
     "KSAMPLER",
-    "LCM",
     "VAE",
     "BrownianTreeNoiseSampler",
     "CFGGuider",
     "HookGroup",
-    "ModelSamplingDiscrete",
-    "ModelSamplingDiscreteDistilled",
     "ProgressBar",
     "Sampler",
     "prepare_mask",
@@ -49,8 +43,6 @@ __all__ = [
 
 SAMPLERS = comfy.samplers.KSampler.SAMPLERS
 SCHEDULERS = comfy.samplers.KSampler.SCHEDULERS
-MODEL_SAMPLING = "model_sampling"
-"""The noise schedule among a MODEL's objects."""
 Latent = dict[str, Any]
 """What travels on a LATENT socket: ``samples`` and perhaps a ``noise_mask``."""
 

@@ -20,6 +20,9 @@ RUN = "animatediff_run"
 WINDOWS = "animatediff_windows"
 NOISE = "animatediff_noise"
 CFG = "animatediff_cfg"
+SCHEDULE = "animatediff_schedule"
+OWN_KEYS = (MOTION, RUN, WINDOWS, NOISE, CFG, SCHEDULE)
+"""All of them: what ``remove_own`` takes off."""
 
 Wrapper = Callable[..., Any]
 
@@ -42,3 +45,14 @@ def put_callback(model: ModelPatcher, kind: str, key: str, callback: Wrapper) ->
     """The same for a callback."""
     model.remove_callbacks_with_key(kind, key)
     model.add_callback_with_key(kind, key, callback)
+
+
+def remove_own(model: ModelPatcher) -> None:
+    """Take off a freshly cloned MODEL all models, attachments, wrappers and callbacks that this pack registered."""
+    for key in OWN_KEYS:
+        model.remove_additional_models(key)
+        model.remove_attachments(key)
+        for kind in model.wrappers:
+            model.remove_wrappers_with_key(kind, key)
+        for kind in model.callbacks:
+            model.remove_callbacks_with_key(kind, key)

@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from ...motion.checkpoint import describe_motion_module, read_motion_module
-from ...motion.config import BETA_SCHEDULES, FAMILIES, NORM_SCOPES, Overrides
+from ...motion.config import FAMILIES, Overrides
 from ...motion.model import MotionModel
 from ..host.memory import ModelPatcher, adopt, open_file
+from .choices import BETA_SCHEDULES, NORM_SCOPES, with_choices
 from .settings import SETTINGS, ModuleSettings
 
 __all__ = ["OVERRIDES", "Overrides", "load_motion_module"]
@@ -34,7 +35,9 @@ def load_motion_module(
     """
     name = Path(path).name
     file = read_motion_module(open_file(path), overrides)
-    patcher = adopt(partial(MotionModel, file.config), file.motion, disable_dynamic)
+    config = with_choices(file.config, overrides)
+    patcher = adopt(partial(MotionModel, config), file.motion, disable_dynamic)
     patcher.cached_patcher_init = (load_motion_module, (path, overrides))
-    patcher.set_attachments(SETTINGS, ModuleSettings(name, describe_motion_module(name, file.config, file.motion)))
+    summary = describe_motion_module(name, config, file.motion)
+    patcher.set_attachments(SETTINGS, ModuleSettings(name, summary, stores_positions=config.stored_positions > 0))
     return patcher

@@ -27,6 +27,8 @@ class ModuleSettings:
         name: of its file.
         summary: what the file holds, in words.
         loras: what was added to it, in words.
+        adjustments: what was changed of its numbers, in words.
+        stores_positions: whether the file holds its positional encodings, which are computed otherwise.
         influence: multiplies what the module adds to the image model.
         attention_scale: multiplies the keys of the temporal attention.
         start_percent, end_percent: the part of the sampling run in which it acts; 0 is the start, 1 the end.
@@ -35,6 +37,8 @@ class ModuleSettings:
     name: str
     summary: str = ""
     loras: tuple[str, ...] = ()
+    adjustments: tuple[str, ...] = ()
+    stores_positions: bool = True
     influence: Strength = 1.0
     attention_scale: Strength = 1.0
     start_percent: float = 0.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ..host.memory import ModelPatcher
 from ..host.wrappers import MOTION, CallbacksMP, WrappersMP, put_callback, put_wrapper
 from ..modules.settings import config_of, family_of, settings_of, without_dynamic
-from ..windows.options import WindowOptions
+from ..windows.options import WindowOptions, as_window_options
 from .around import check_alone, follow
 from .betas import set_beta_schedule
 from .call import apply_model
@@ -37,7 +37,7 @@ def _check_base(model: ModelPatcher, motion: ModelPatcher) -> Anchors:
 
 def _check_windows(motion: ModelPatcher, context: WindowOptions) -> None:
     """Raise ValueError for windows that are longer than the module's positions."""
-    positions, longest = config_of(motion).positions, max(options.length for options in context.plan)
+    positions, longest = config_of(motion).positions, max(options.length for options in as_window_options(context).plan)
     if longest > positions:
         raise ValueError(
             f"{settings_of(motion).name} handles at most {positions} frames at once, context_length is {longest}. Set it "

@@ -85,14 +85,15 @@ def _check_frames(motions: list[ModelPatcher], frames: int, at_once: int) -> lis
 
 
 @dataclass(frozen=True)
-class _FreeNoise:
-    """FreeNoise as the windows of a run ask for it."""
+class _Windows:
+    """Context windows of a run: their length and overlap in frames, and whether they ask for FreeNoise."""
 
-    length: int
-    overlap: int
+    length: int = 0
+    overlap: int = 0
+    freenoise: bool = False
 
 
-def _adopt_windows(options: HostOptions, animated: bool, noise: Tensor) -> _FreeNoise | None:
+def _adopt_windows(options: HostOptions, animated: bool, noise: Tensor) -> _Windows:
     """Put a handler of ours in place of the host's own, and take FreeNoise over from it.
 
     The host shuffles the noise of every sampling; what FreeInit keeps from the last result must not be shuffled again.
@@ -101,17 +102,22 @@ def _adopt_windows(options: HostOptions, animated: bool, noise: Tensor) -> _Free
         options: the run's own ``model_options``.
         animated: whether the MODEL has a motion module; without one, the host's handler keeps its windows.
         noise: of the run; that of video models is not shuffled by us.
+
+    Returns:
+        The windows; those of length 0 are none.
     """
     handler = options.get(HANDLER)
-    if isinstance(handler, IndexListContextHandler) and not isinstance(handler, FrameWindows):
-        if animated:
-            options[HANDLER] = handler = adopted(handler)
-        elif handler.dim == 0 and handler.freenoise and _is_animation(noise):
-            options[HANDLER] = quiet = _quiet(handler)
-            return _FreeNoise(quiet.context_length, quiet.context_overlap)
-    if isinstance(handler, OURS) and handler.options.freenoise and _is_animation(noise):
-        return _FreeNoise(handler.options.length, handler.options.overlap)
-    return None
+    if animated and isinstance(handler, IndexListContextHandler) and not isinstance(handler, FrameWindows):
+        options[HANDLER] = handler = adopted(handler)
+    if not _is_animation(noise):
+        return _Windows()
+    if isinstance(handler, OURS):
+        return _Windows(handler.options.length, handler.options.overlap, handler.options.freenoise)
+    if isinstance(handler, IndexListContextHandler) and handler.dim == 0:
+        if handler.freenoise:
+            options[HANDLER] = _quiet(handler)
+        return _Windows(handler.context_length, handler.context_overlap, handler.freenoise)
+    return _Windows()
 
 
 def _quiet(handler: IndexListContextHandler) -> IndexListContextHandler:
@@ -143,10 +149,10 @@ def around_run(
         sigmas: ``(steps + 1,)``, falling.
     """
     guider: CFGGuider = executor.class_obj
-    with _prepared(guider, noise) as free, _training_schedule(guider, sigmas) as sigmas:
+    with _prepared(guider, noise) as windows, _training_schedule(guider, sigmas) as sigmas:
         if _is_animation(noise) and noise.shape[0] > 1:
             callback = with_frames_preview(callback, guider.model_patcher)
-        run = _Run(guider, noise, latent_image, sigmas, seed or 0, free)
+        run = _Run(guider, noise, latent_image, sigmas, seed or 0, windows)
         sampler = run.with_step_noise(sampler)
         noise = run.first_noise
         for iteration in range(run.iterations):
@@ -165,27 +171,27 @@ def _is_animation(noise: Tensor) -> bool:
 
 
 @contextmanager
-def _prepared(guider: CFGGuider, noise: Tensor) -> Iterator[_FreeNoise | None]:
-    """Windows, checks and conditioning of a run; gives the FreeNoise its windows ask for.
+def _prepared(guider: CFGGuider, noise: Tensor) -> Iterator[_Windows]:
+    """Windows, checks and conditioning of a run; gives its windows.
 
     A handler adopted from the host is this run's own, so what it worked out is dropped here, also after an error.
     """
-    free = _prepare(guider, noise)
+    windows = _prepare(guider, noise)
     handler = guider.model_options.get(HANDLER)
     try:
-        yield free
+        yield windows
     finally:
         if isinstance(handler, OURS):
             handler.forget()
 
 
-def _prepare(guider: CFGGuider, noise: Tensor) -> _FreeNoise | None:
+def _prepare(guider: CFGGuider, noise: Tensor) -> _Windows:
     """See ``_prepared``. Raises ValueError for what cannot be animated."""
     model, options, frames = guider.model_patcher, guider.model_options, noise.shape[0]
     motions = model.get_additional_models_with_key(MOTION)
     if motions:
         check_alone(model)
-    free = _adopt_windows(options, bool(motions), noise)
+    windows = _adopt_windows(options, bool(motions), noise)
     handler = options.get(HANDLER)
     at_once = handler.attended(frames) if isinstance(handler, OURS) else frames
     warnings = _check_frames(motions, frames, at_once)
@@ -194,16 +200,13 @@ def _prepare(guider: CFGGuider, noise: Tensor) -> _FreeNoise | None:
     if _is_animation(noise):
         warnings += fit_to_frames(guider.conds, frames)
     warn(warnings)
-    return free
+    return windows
 
 
 @contextmanager
 def _training_schedule(guider: CFGGuider, sigmas: Tensor) -> Iterator[Tensor]:
     """The run's sigmas; inside, the guider has the motion module's schedule again if a later node replaced it."""
-    model = guider.model_patcher
-    motions = model.get_additional_models_with_key(MOTION)
-    betas = config_of(motions[-1]).beta_schedule if motions else None
-    model, sigmas = restore_beta_schedule(model, betas, sigmas)
+    model, sigmas = restore_beta_schedule(guider.model_patcher, sigmas)
     with sampling_with(guider, model):
         yield sigmas
 
@@ -239,13 +242,15 @@ class _Run:
     """
 
     def __init__(
-        self, guider: CFGGuider, noise: Tensor, latent: Tensor, sigmas: Tensor, seed: int, free: _FreeNoise | None
+        self, guider: CFGGuider, noise: Tensor, latent: Tensor, sigmas: Tensor, seed: int, windows: _Windows
     ) -> None:
         self.guider, self.latent, self.sigmas, self.seed = guider, latent, sigmas, seed
         switched_off = not torch.any(noise)  # by the user, as for the second half of a run
         options = NoiseOptions() if switched_off else noise_options(guider.model_patcher)
-        self.frame_noise = options.frames
-        self.free_noise = None if switched_off or options.frames is not None else free
+        frames = self.frame_noise = options.frames and options.frames.in_windows(windows.length, windows.overlap)
+        if frames is not None and frames.seed is not None:
+            self.seed = frames.seed
+        self.free_noise = windows if windows.freenoise and not switched_off and frames is None else None
         self.free_init = options.free_init or FreeInit(iterations=1)
         if self.free_init.iterations > 1 and not (_is_animation(noise) and noise.shape[0] > 1):
             raise ValueError(
@@ -253,8 +258,8 @@ class _Run:
                 "batch size of the latent, or remove Apply FreeInit."
             )
         self.iterations = self.free_init.iterations
-        fresh = noise if options.frames is None else initial_noise(noise, seed, options.frames)
-        self.first_noise = self._shuffled(fresh, seed)
+        fresh = noise if frames is None or frames.is_hosts else initial_noise(noise, self.seed, frames)
+        self.first_noise = self._shuffled(fresh, self.seed)
 
     def _shuffled(self, fresh: Tensor, seed: int) -> Tensor:
         """Fresh noise as context windows with FreeNoise want it. Noise that the user chose per frame is not shuffled."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ...motion.config import NormScope
 from ...motion.low_rank import Changes
 from ...motion.model import Site
 from ...motion.module import Modulation, TemporalBlock
@@ -23,7 +24,7 @@ from ..host.wrappers import MOTION, Executor, HostOptions
 from ..modules.settings import config_of, curved_loras, settings_of
 from ..timeline.curve import Strength, value_at
 from .layers import LAYER_PATCH, LAYERS, Anchors, call_layer
-from .norms import pooled_norms, widest_scope
+from .norms import pooled_norms, unet_scope
 
 
 class ActiveModule(NamedTuple):
@@ -31,7 +32,7 @@ class ActiveModule(NamedTuple):
 
     blocks: dict[Site, TemporalBlock]
     modulation: Modulation
-    norm_scope: str
+    norm_scope: NormScope
     lora_layers: tuple[tuple[str, ...], ...] = ()
 
 
@@ -157,7 +158,7 @@ def apply_model(
     ours = [(layer, run_layer) for layer in LAYERS]
     options = {**transformer_options, "patches": {**patches, LAYER_PATCH: ours}, MOTION: layer_call}
     kw |= {"num_video_frames": call.frames, f"{MOTION}_{_signature(modules, call.views)}": True}
-    with pooled_norms(model.diffusion_model, widest_scope(module.norm_scope for module in modules), call.frames):
+    with pooled_norms(model.diffusion_model, unet_scope(module.norm_scope for module in modules), call.frames):
         out = executor(x, t, c_concat, c_crossattn, control, options, **kw)
     _check_output(out, patchers, call)
     return out

@@ -45,10 +45,10 @@ def find_anchors(unet: Any) -> Anchors | None:
 
 def find_norms(unet: nn.Module, scope: NormScope) -> list[nn.GroupNorm]:
     """The group norms of a UNet (also of a compiled one) that a scope names."""
-    if scope == NormScope.ALL_UNET:
+    if NormScope.TRANSFORMERS in scope:
         return [layer for layer in unet.modules() if isinstance(layer, nn.GroupNorm)]
     norms = []
-    for layer in unet.modules():
+    for layer in unet.modules() if NormScope.UNET in scope else ():
         if isinstance(layer, ResBlock):
             norms += [layer.in_layers[0], layer.out_layers[0]]
         elif isinstance(layer, UNetModel):

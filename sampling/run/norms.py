@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 
 from torch import Tensor, nn
 
@@ -18,10 +19,6 @@ from ...motion.config import NormScope
 from ..host.wrappers import MOTION, BaseModel
 from ..modules.settings import config_of
 from .layers import find_norms
-
-SCOPES = (NormScope.UNET, NormScope.ALL_UNET)
-"""Norm scopes that concern the UNet, the wider one last."""
-
 
 APART = ("mps",)
 """Kinds of device on which conds are not evaluated together while norms see all frames: AnimateDiff-Evolved reports black
@@ -33,13 +30,12 @@ def evaluates_apart(model: BaseModel, device: str) -> bool:
     if device not in APART:
         return False
     motions = model.current_patcher.get_additional_models_with_key(MOTION)
-    return widest_scope(config_of(motion).norm_scope for motion in motions) is not None
+    return bool(unet_scope(config_of(motion).norm_scope for motion in motions))
 
 
-def widest_scope(wanted: Iterable[str]) -> NormScope | None:
-    """Which of the UNet's norms see all frames, if any motion module needs that."""
-    asked = set(wanted)
-    return next((scope for scope in reversed(SCOPES) if scope in asked), None)
+def unet_scope(wanted: Iterable[NormScope]) -> NormScope:
+    """Which of the UNet's norms see all frames: those that any motion module needs. Each pools its own by itself."""
+    return reduce(or_, wanted, NormScope.PER_FRAME) & NormScope.ALL_UNET
 
 
 @lru_cache(maxsize=64)
@@ -56,15 +52,15 @@ def _hooks(frames: int) -> tuple[Callable[..., tuple[Tensor]], Callable[..., Ten
 
 
 @contextmanager
-def pooled_norms(unet: nn.Module, scope: NormScope | None, frames: int) -> Iterator[None]:
-    """Within it, the norms of ``scope`` take statistics over all frames; None changes nothing.
+def pooled_norms(unet: nn.Module, scope: NormScope, frames: int) -> Iterator[None]:
+    """Within it, the UNet's norms of ``scope`` take statistics over all frames.
 
     Whatever happens inside, the UNet has no hook of ours afterwards.
     """
     gather, scatter = _hooks(frames)
     handles = []
     try:
-        for norm in find_norms(unet, scope) if scope else []:
+        for norm in find_norms(unet, scope):
             handles.append(norm.register_forward_pre_hook(gather))
             handles.append(norm.register_forward_hook(scatter))
         yield

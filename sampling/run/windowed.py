@@ -8,7 +8,7 @@ from ..host.memory import ModelPatcher
 from ..host.windows import HOST_WRAPPERS
 from ..host.wrappers import WINDOWS, CallbacksMP, Executor, HostOptions, WrappersMP, put_callback, put_wrapper
 from ..windows.handler import HANDLER, OURS, handler_for
-from ..windows.options import WindowOptions
+from ..windows.options import WindowOptions, as_window_options
 from .around import follow
 
 
@@ -26,7 +26,7 @@ def set_windows(model: ModelPatcher, options: WindowOptions) -> None:
     Raises:
         ValueError: options chained over steps leave steps without one, or two claim the same.
     """
-    handler = handler_for(options)
+    handler = handler_for(as_window_options(options))
     options_of_model: HostOptions = model.model_options
     options_of_model[HANDLER] = handler
     for kind, key in HOST_WRAPPERS:

@@ -43,7 +43,9 @@ class Curve:
         timeline: keyframes, or a list: a value per frame (its last one goes on), or equal shares of the steps.
         easing: from keyframe to keyframe, where a keyframe does not say; one of ``keyframes.EASINGS``.
         loop: the last keyframe goes on to the first, a list starts again.
-        mask: ``(N, H, W)``, multiplies the value per frame and region; one for all frames, or repeated.
+        mask: ``(N, H, W)``, says where the value holds per frame and region: 1 is the value, 0 is ``outside``, and between
+            them a mixture; one for all frames, or repeated.
+        outside: the value where the mask is 0.
         times: another curve to multiply with, such as one over the other axis.
         over_steps: the keyframes laid out on a sampling run, for a curve over steps.
     """
@@ -54,6 +56,7 @@ class Curve:
     loop: bool = False
     mask: Tensor | None = None
     times: Curve | None = None
+    outside: float = 0.0
     over_steps: tuple[Stretch, ...] = field(default=(), init=False, repr=False)
     cache: CurveCache = field(default_factory=CurveCache, init=False, repr=False)
 
@@ -117,7 +120,7 @@ class Curve:
             own = mine[0] if len(set(mine)) == 1 else torch.tensor(mine).view(-1, 1, 1, 1)
         if self.mask is not None:
             masks = self._masks(call.size)
-            own = own * masks[[i % masks.shape[0] for i in call.indices]]
+            own = self.outside + (own - self.outside) * masks[[i % masks.shape[0] for i in call.indices]]
         return _product(own, rest)
 
     def _masks(self, size: tuple[int, int] | None) -> Tensor:
@@ -148,21 +151,38 @@ def make_curve(
     mask: Tensor | None = None,
     times: Strength | list[float] | None = None,
     within: int | None = None,
+    outside: float = 0.0,
+    stretch_mask: bool = False,
 ) -> Curve:
     """A curve from its text (grammar: ``text``) and what else a node takes.
 
     Args:
         within: a number of frames; keyframes after the last of them are left out, and nothing moves towards them.
+        stretch_mask: the mask's lowest value becomes 0 and its highest 1.
 
     Raises:
         TimelineError: in the text, with line and column; positions that cannot be over steps.
+        ValueError: a mask that is the same everywhere and cannot be stretched.
     """
-    mask = None if mask is None else mask.reshape(-1, *mask.shape[-2:]).float().cpu()
+    if mask is not None:
+        mask = mask.reshape(-1, *mask.shape[-2:]).float().cpu()
+        mask = _stretched(mask) if stretch_mask else mask
     timeline = parse(text)
     if within is not None:
         inside = tuple(key for key in timeline.keyframes if key.start.frame(within) < within)
         timeline = replace(timeline, keyframes=inside or timeline.keyframes[:1])
-    return Curve(timeline, over, easing, loop, mask, None if times is None else as_curve(times))
+    return Curve(timeline, over, easing, loop, mask, None if times is None else as_curve(times), outside)
+
+
+def _stretched(mask: Tensor) -> Tensor:
+    """A mask whose lowest value, over all its frames, is 0 and whose highest is 1."""
+    low, high = float(mask.min()), float(mask.max())
+    if low == high:
+        raise ValueError(
+            f"stretch_mask needs a mask with at least two values; this one is {low:g} everywhere. Turn stretch_mask off, or use "
+            "another mask."
+        )
+    return (mask - low) / (high - low)
 
 
 Strength = float | Curve
@@ -170,15 +190,20 @@ Strength = float | Curve
 
 
 def as_strength(value: Any) -> Strength:
-    """A setting from a socket: a number, or a curve; a list of numbers, as other packs make, is one per frame.
+    """A setting from a socket: a number, or a curve.
 
-    A curve that is the same everywhere becomes the number it is, and costs no more.
+    A list of numbers, as other packs make, has one per frame; a MASK, or what they call a multival, ``(N, H, W)``, is the strength by
+    region. A curve that is the same everywhere becomes the number it is, and costs no more.
 
     Raises:
         ValueError: something else.
     """
     if isinstance(value, Curve):
         return value if value.constant is None else value.constant
+    if isinstance(value, Tensor) and value.ndim > 1:
+        if not bool(torch.isfinite(value).all()):
+            raise ValueError("Needed finite numbers; got a mask with NaN or infinity in it.")
+        return Curve(Timeline(values=(1.0,)), mask=value.reshape(-1, *value.shape[-2:]).float().cpu())
     try:
         single = isinstance(value, str) or not hasattr(value, "__len__") or getattr(value, "ndim", 1) == 0
         numbers = (float(value),) if single else tuple(float(number) for number in value)

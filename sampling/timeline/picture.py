@@ -92,6 +92,7 @@ def describe_curve(curve: Curve, frames: int) -> str:
     values = drawn_values(curve, frames)
     low, high = min(values), max(values)
     span = f"{low:.4g} everywhere" if low == high else f"{low:.4g} to {high:.4g}"
-    extras = [f"a mask of {curve.mask.shape[0]}"] if curve.mask is not None else []
-    extras += ["another curve"] if curve.times is not None else []
-    return f"{span}, over {curve.over}" + (f", times {' and '.join(extras)}" if extras else "")
+    mask = "" if curve.mask is None else f"a mask of {curve.mask.shape[0]}"
+    inside = f" inside {mask}, {curve.outside:.4g} outside" if mask and curve.outside else ""
+    extras = [extra for extra in ("" if inside else mask, "another curve" if curve.times is not None else "") if extra]
+    return f"{span}{inside}, over {curve.over}" + (f", times {' and '.join(extras)}" if extras else "")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ..host.windows import FUSE_METHODS, SCHEDULES, ContextFuseMethods, ContextSchedules
 
-__all__ = ["EQUAL_LENGTHS", "FUSE_METHODS", "SCHEDULES", "WindowOptions"]
+__all__ = ["EQUAL_LENGTHS", "FUSE_METHODS", "SCHEDULES", "WindowOptions", "as_window_options"]
 
 CLOSED_LOOPS, ALWAYS, NEVER = "closed loops", "always", "never"
 EQUAL_LENGTHS = (CLOSED_LOOPS, ALWAYS, NEVER)
@@ -64,3 +65,39 @@ class WindowOptions:
                 "Give each its own."
             )
         return plan
+
+
+def as_window_options(given: Any) -> WindowOptions:
+    """What arrived on a socket, as our options.
+
+    AnimateDiff-Evolved's options can arrive through a node that passes anything on; they are read where their meaning is plain.
+
+    Raises:
+        ValueError: something else, or options of that pack that have no equal here.
+    """
+    if isinstance(given, WindowOptions):
+        return given
+    contexts = getattr(given, "contexts", None)
+    if not contexts:
+        raise ValueError(f"Needed context options from Context Window Options, got {type(given).__name__}. Connect that node.")
+    in_time = sorted(contexts, key=lambda context: context.start_percent)
+    options = [_read_context(context, 0.0 if number == 0 else context.start_percent) for number, context in enumerate(in_time)]
+    return replace(options[-1], previous=tuple(options[:-1]))
+
+
+def _read_context(context: Any, start: float) -> WindowOptions:
+    """Our options from one context of AnimateDiff-Evolved."""
+    if context.context_schedule not in SCHEDULES or context.fuse_method not in FUSE_METHODS or context.view_options is not None:
+        asked = "views" if context.view_options is not None else f"{context.context_schedule} with {context.fuse_method}"
+        raise ValueError(f"These context options of AnimateDiff-Evolved ask for {asked}, which has no equal here. Use Context Window Options.")
+    return WindowOptions(
+        context.context_length,
+        context.context_overlap or 0,
+        context.context_schedule,
+        context.fuse_method,
+        freenoise=False,
+        stride=context.context_stride or 1,
+        closed_loop=bool(context.closed_loop),
+        equal_length=ALWAYS if context.use_on_equal_length else NEVER,
+        start_percent=start,
+    )

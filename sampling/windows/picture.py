@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..timeline.ink import EMPTY, GAP, INK, PAPER, label_every
 from .handler import FrameWindows
-from .options import WindowOptions
+from .options import WindowOptions, as_window_options
 
 _WIDTH, _HEIGHT = 960, 960
 """Pixels the bars fill at most; cells are never thinner than 2 and never larger than 24 by 14."""
@@ -46,7 +46,7 @@ def bands(options: WindowOptions, frames: int, steps: int) -> list[Band]:
 
     Percents are taken as the share of steps done, which is exact for schedulers that are linear in time.
     """
-    plan = [(part, FrameWindows(part)) for part in options.plan]
+    plan = [(part, FrameWindows(part)) for part in as_window_options(options).plan]
     found: list[Band] = []
     for step in range(steps):
         part, handler = [entry for entry in plan if entry[0].start_percent <= step / steps + 1e-9][-1]
@@ -62,7 +62,7 @@ def bands(options: WindowOptions, frames: int, steps: int) -> list[Band]:
 def describe_plan(options: WindowOptions, frames: int, steps: int) -> str:
     """One line per part of the plan: what it does and what it costs."""
     lines, found = [], bands(options, frames, steps)
-    for part in options.plan:
+    for part in as_window_options(options).plan:
         mine = [band for band in found if band.options == part]
         work = [(len(band.shares), sum(map(len, band.shares))) for band in mine]
         if not work:
@@ -96,7 +96,8 @@ def draw(options: WindowOptions, frames: int, steps: int) -> Tensor:
     height = _TOP + sum(max(_LINE, row * len(band.shares)) + GAP for band in found) + GAP
     image = Image.new("RGB", (_LEFT + cell * frames + GAP, max(height, _TOP + _LINE)), PAPER)
     pen = ImageDraw.Draw(image)
-    length = options.length if len(options.plan) == 1 else "several lengths"
+    plan = as_window_options(options).plan
+    length = plan[0].length if len(plan) == 1 else "several lengths"
     pen.text((GAP, 8), f"{frames} frames, {steps} steps, windows of {length}", INK)
     _frame_numbers(pen, frames, cell)
     top = _TOP

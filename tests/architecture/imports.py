@@ -6,7 +6,7 @@ import ast
 
 from .source import APART, STOREYS, Import, Source
 
-ROOMS = ("run", "windows", "guides", "controls", "modules", "start", "prompts", "timeline", "frames", "host")
+ROOMS = ("run", "windows", "guides", "controls", "modules", "start", "prompts", "timeline", "files", "frames", "host")
 """The rooms of ``sampling/`` from top to bottom: a room imports only itself and those after it."""
 BELOW: dict[str, set[str]] = {
     "": {"nodes"},

@@ -53,6 +53,7 @@ IMPORTS = [
         ("sampling/host/x.py", "from ..run.animate import animate", "run lies above host"),
         ("sampling/host/x.py", "from .. import frames", "frames lies above host"),
         ("sampling/frames.py", "from .timeline.curve import Curve", "timeline lies above frames"),
+        ("sampling/files/x.py", "from ..timeline.picture import plot", "timeline lies above files"),
         ("sampling/frames.py", "from . import windows", "windows lies above frames"),
         ("sampling/timeline/x.py", "from ...sampling.start import noise", "start lies above timeline"),
         ("sampling/start/sub/x.py", "from ...modules import load", "modules lies above start"),

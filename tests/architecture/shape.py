@@ -14,6 +14,8 @@ EXECUTE_LINES = 15
 FILE_LINES = 400
 ROOM_LINES = 1600
 """Of a room as a whole; more is two rooms."""
+TABLE_OF_NODES = "nodes"
+"""Its size is the number of nodes: it has schemas, and no room to divide it into."""
 ROOM_FILES = 3
 """A folder with fewer is a file."""
 DRAWERS = {"common", "helpers", "utils"}
@@ -113,7 +115,9 @@ def rooms_of_a_size(tree: Tree) -> list[str]:
         folder = PurePosixPath(source.path).parent
         lines[str(folder)] += len(source.text.splitlines())
         files[str(folder)] += not source.path.endswith("__init__.py")
-    complaints = [f"{room}/: {count} lines, more than {ROOM_LINES}" for room, count in lines.items() if count > ROOM_LINES]
+    complaints = [
+        f"{room}/: {count} lines, more than {ROOM_LINES}" for room, count in lines.items() if count > ROOM_LINES and room != TABLE_OF_NODES
+    ]
     complaints += [
         f"{folder}/: {count} files, fewer than {ROOM_FILES}: a room of its own needs three"
         for folder, count in files.items()

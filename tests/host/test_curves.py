@@ -19,6 +19,7 @@ from animatediff_native.motion.attention import scaled_dot_product_attention
 from animatediff_native.motion.low_rank import Changes
 from animatediff_native.motion.module import Modulation
 from animatediff_native.motion.views import views_over
+from animatediff_native.nodes.schedule import ValueCurve
 from animatediff_native.sampling.controls.chain import chain
 from animatediff_native.sampling.controls.curve import weighted, with_control_curve
 from animatediff_native.sampling.frames import Call, frames_of_call, percent_of
@@ -193,6 +194,28 @@ def test_masks_keep_the_motion_out_of_places(motion) -> None:
     out, plain = block(x, 16, modulation=Modulation(value)), block(x, 16)
     assert torch.equal(out[..., 4:], x[..., 4:])
     assert torch.equal(out[..., :4], plain[..., :4])
+
+
+def test_a_value_outside_the_mask(model, motion) -> None:
+    """Where the mask is 0 it holds, where it is 1 the curve does; between them a mixture, multiplied by another curve."""
+    mask = torch.tensor([0.0, 0.25, 1.0]).view(1, 1, 3)
+    curve = make_curve("0: 2, -1: 1", mask=mask, outside=0.4, times=make_curve("3"))
+    got = curve.at(Call([0, 4], 5, lambda: 0.0))
+    assert torch.allclose(got.flatten(), torch.tensor([1.2, 2.4, 6.0, 1.2, 1.65, 3.0]))
+    assert make_curve("2", outside=0.4).constant == 2 and make_curve("2", mask=mask, outside=2.0).constant is None
+    for kind in ("static", "views"):
+        nowhere = make_curve("9", mask=torch.zeros(1, 8, 8), outside=0.3)
+        clips = [run_ksampler(animate(model, with_settings(motion, influence=i), WINDOWS[kind]), frames=20, steps=1) for i in (nowhere, 0.3)]
+        assert distance(*clips) < 1e-5
+    assert describe_curve(curve, 5) == "1 to 2 inside a mask of 1, 0.4 outside, over frames, times another curve"
+
+
+def test_a_mask_is_stretched_over_all_its_frames() -> None:
+    mask = torch.tensor([0.2, 0.3, 0.7, 0.45]).view(4, 1, 1)
+    got = ValueCurve.execute("1.3", "frames", "linear", False, 4, mask=mask, outside=0.4, stretch_mask=True).result[0]
+    assert got.at(Call(range(4), 4, lambda: 0.0)).flatten().tolist() == pytest.approx([0.4, 0.58, 1.3, 0.85])
+    with pytest.raises(ValueError, match=r"stretch_mask needs a mask with at least two values; this one is 0.5 everywhere"):
+        make_curve("1", mask=torch.full((2, 4, 4), 0.5), stretch_mask=True)
 
 
 def test_a_mask_per_frame_follows_its_frame(model, motion) -> None:

@@ -10,14 +10,16 @@ import comfy.model_management
 import pytest
 import torch
 from animatediff_native.demo import synthetic
-from animatediff_native.motion.config import NORM_SCOPES, NormScope, Overrides
+from animatediff_native.motion.config import NormScope, Overrides
 from animatediff_native.sampling.frames import CALL
+from animatediff_native.sampling.modules.choices import NORM_SCOPES
 from animatediff_native.sampling.modules.load import load_motion_module
+from animatediff_native.sampling.modules.settings import config_of, with_settings
 from animatediff_native.sampling.run.animate import animate
 from animatediff_native.sampling.run.layers import find_norms
 from animatediff_native.sampling.run.norms import pooled_norms
 from animatediff_native.sampling.windows.options import WindowOptions
-from animatediff_tests.tiny import CHANNELS, conditioning, run_ksampler
+from animatediff_tests.tiny import CHANNELS, conditioning, motion_file, run_ksampler
 from torch import nn
 
 import nodes as host_nodes
@@ -44,7 +46,7 @@ def hooks_left(model: Any) -> int:
 
 
 @pytest.mark.parametrize(("scope", "norms"), [(NormScope.UNET, 2 * 22 + 1), (NormScope.ALL_UNET, 2 * 22 + 1 + 16)])
-def test_which_norms(model, scope: str, norms: int) -> None:
+def test_which_norms(model, scope: NormScope, norms: int) -> None:
     """22 residual blocks and the output in an SD1.5 UNet; 16 spatial transformers with a norm of their own."""
     found = find_norms(model.model.diffusion_model, scope)
     assert len(found) == len(set(map(id, found))) == norms
@@ -69,7 +71,62 @@ def test_overrides_choose_the_scope(model, v1, v1_file: Path) -> None:
     assert torch.equal(clips["authors"], run_ksampler(animate(model, v1)))
     assert distance(clips["per_frame"], clips["authors"]) > 1e-3
     assert distance(clips["legacy"], clips["authors"]) > 1e-3 < distance(clips["legacy"], clips["per_frame"])
+    assert torch.equal(clips["legacy"], clips["all"]) and torch.equal(clips["legacy_v2"], clips["all"]), "of a v1 file"
     assert hooks_left(model) == 0
+
+
+def every_norm_pools(monkeypatch: pytest.MonkeyPatch, frames: int) -> None:
+    """What AnimateDiff-Evolved does to torch for the time of a UNet call: whoever owns a group norm, it sees all frames."""
+    group_norm = nn.functional.group_norm
+
+    def pooled(x: torch.Tensor, *rest: Any) -> torch.Tensor:
+        return group_norm(x.unflatten(0, (-1, frames)).transpose(1, 2), *rest).transpose(1, 2).flatten(0, 1)
+
+    monkeypatch.setattr(nn.functional, "group_norm", pooled)
+
+
+def test_legacy_pools_every_norm_the_motion_modules_too(model, v1_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    per_frame, legacy = (load_motion_module(v1_file, Overrides(norm_scope=name)) for name in ("per_frame", "legacy"))
+    clip, still = run_ksampler(animate(model, legacy)), run_ksampler(animate(model, per_frame))
+    every_norm_pools(monkeypatch, frames=16)
+    wanted = run_ksampler(animate(model, per_frame))
+    assert distance(clip, wanted) < 1e-6 and distance(still, wanted) > 0.01
+
+
+@pytest.mark.parametrize(
+    ("version", "pooled"),
+    [("v1", "legacy"), ("pia", "legacy"), ("v2", "legacy_v2"), ("lcm", "legacy_v2"), ("long64", "legacy_v2"), ("v3", "")],
+)
+def test_legacy_goes_by_the_layout_of_the_file(version: str, pooled: str, tmp_path: Path) -> None:
+    """As AnimateDiff-Evolved tells files apart: a middle is v2, 32 positions without one are v3, all else is like v1."""
+    path = motion_file(tmp_path, version)
+    scopes = [config_of(load_motion_module(path, Overrides(norm_scope=name))).norm_scope for name in ("legacy", "legacy_v2")]
+    first = {"legacy": 0, "legacy_v2": 1, "": 2}[pooled]
+    assert scopes == [NormScope.PER_FRAME] * first + [NormScope.ALL] * (2 - first)
+
+
+@pytest.mark.parametrize("version", ["sdxl", "hotshot"])
+def test_legacy_pools_every_norm_on_sdxl(version: str, tmp_path: Path) -> None:
+    module = load_motion_module(motion_file(tmp_path, version), Overrides(norm_scope="legacy"))
+    assert config_of(module).norm_scope == NormScope.ALL and module.model.sites()["input", 1].pooled_norm
+
+
+def test_several_modules_pool_what_any_of_them_needs(model, motion, v1, v1_file: Path) -> None:
+    """Of the UNet's norms; each module pools its own by itself. While a module is out of its steps, it needs none."""
+    legacy = load_motion_module(v1_file, Overrides(norm_scope="legacy"))
+    seen: list[int] = []
+
+    def hooks(*modules: Any) -> int:
+        animated = model
+        for module in modules:
+            animated = animate(animated, module)
+        animated.set_model_output_block_patch(lambda h, hsp, _: (seen.append(hooks_left(model)), (h, hsp))[1])
+        run_ksampler(animated, frames=2, steps=1)
+        return seen[-1]
+
+    assert hooks(motion, v1) == hooks(v1) == 2 * 45
+    assert hooks(motion, legacy) == hooks(v1, legacy) == 2 * 61
+    assert hooks(motion, with_settings(legacy, influence=0.0)) == 0
 
 
 def test_conds_that_run_apart_give_the_same_clip(model, v1, monkeypatch: pytest.MonkeyPatch) -> None:

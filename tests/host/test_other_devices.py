@@ -127,6 +127,7 @@ def test_a_motion_module_on_a_model_that_has_made_an_image(tmp_path: Path, famil
 
 def test_norms_over_frames_evaluate_conds_one_by_one_there(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Black pictures are reported for conds that are evaluated together; the result is the same either way."""
+    from animatediff_native.motion.config import Overrides
     from animatediff_native.sampling.modules.load import load_motion_module
     from animatediff_native.sampling.run import norms
 
@@ -154,3 +155,8 @@ def test_norms_over_frames_evaluate_conds_one_by_one_there(model, tmp_path: Path
     v2.set_model_unet_function_wrapper(animated.model_options["model_function_wrapper"])
     run_ksampler(v2, steps=1)
     assert set(counts) == {2}, "only where norms see all frames"
+    counts.clear()
+    pooled = plain(model, load_motion_module(motion_file(tmp_path, "v2", seed=4), Overrides(norm_scope="legacy_v2")))
+    pooled.set_model_unet_function_wrapper(animated.model_options["model_function_wrapper"])
+    run_ksampler(pooled, steps=1)
+    assert set(counts) == {1}

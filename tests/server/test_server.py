@@ -19,7 +19,11 @@ NODES = {
     "ApplyMotionLoRA",
     "ApplyDomainAdapter",
     "MotionSettings",
+    "AdjustMotionPositions",
+    "AdjustMotionWeights",
     "ApplyMotionModule",
+    "ApplyBetaSchedule",
+    "RemoveMotionModule",
     "ContextWindowOptions",
     "ApplyContextWindows",
     "PreviewContextWindows",
@@ -37,6 +41,7 @@ NODES = {
     "SparseCtrlFrames",
     "SparseCtrlImages",
     "AnimateDiffNativeSampler",
+    "SaveAnimation",
 }
 TEXT_EVENT = 3
 """The host's number for binary messages with a text for a node to show."""
@@ -247,6 +252,28 @@ def test_numbers_and_negative_parts_of_prompts(client: ComfyClient) -> None:
     assert len(set(frames_of(client, outputs))) == 16
     with pytest.raises(PromptError, match=r"Line 1, column 10: 'h' is not known here\. Known are a, b, max_f, pi, t"):
         client.run(prompt | {key: {**travel, "inputs": travel["inputs"] | {"prompts": "0: (cat:`h`)"}}})
+
+
+def test_animations_are_saved_and_shown_in_every_format(client: ComfyClient) -> None:
+    prompt = graph(client, "text_to_video", seed=51)
+    key, saver = next((key, node) for key, node in prompt.items() if node["class_type"] == "SaveAnimatedWEBP")
+    inputs = {"images": saver["inputs"]["images"], "frame_rate": 12.5, "ping_pong": True, "loop_count": 0, "quality": 80}
+    inputs |= {"lossless": False, "dither": "ordered", "save_output": True}
+    del prompt[key]
+    for format in ("webp", "gif", "mp4"):
+        named = {"format": format, "filename_prefix": f"saved/%width%/{format}"}
+        prompt[format] = {"class_type": "SaveAnimation", "inputs": {**inputs, **named}}
+    outputs = client.run(prompt)
+    files = {}
+    for format in ("webp", "gif", "mp4"):
+        assert outputs[format]["images"] == [{"filename": f"{format}_00001_.{format}", "subfolder": "saved/64", "type": "output"}]
+        files[format] = client.view(outputs[format]["images"][0])
+    webp, gif = (Image.open(io.BytesIO(files[format])) for format in ("webp", "gif"))
+    assert [(picture.n_frames, picture.size) for picture in (webp, gif)] == [(30, (64, 64))] * 2
+    remembered = json.loads(webp.getexif()[0x0110].removeprefix("prompt:"))
+    assert {key: node["inputs"] for key, node in remembered.items()} == {key: node["inputs"] for key, node in prompt.items()}
+    assert json.loads(gif.info["comment"])["prompt"] == remembered
+    assert files["mp4"][4:8] == b"ftyp" and json.dumps(remembered).encode() in files["mp4"]
 
 
 def test_a_missing_file_is_refused_before_anything_runs(client: ComfyClient) -> None:

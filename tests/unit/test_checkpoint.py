@@ -10,7 +10,7 @@ import torch
 from animatediff_native.demo import synthetic
 from animatediff_native.motion.attention import sinusoidal_positions
 from animatediff_native.motion.checkpoint import describe_motion_module, read_motion_module
-from animatediff_native.motion.config import BetaSchedule, NormScope, Overrides
+from animatediff_native.motion.config import NormScope, Overrides
 from animatediff_native.motion.container import ModelFile, read_file
 from animatediff_native.motion.describe import describe
 from animatediff_native.motion.model import MotionModel
@@ -194,13 +194,11 @@ def test_files_without_positions_get_those_of_their_family(name: str, state, fam
 
 def test_overrides() -> None:
     file = ModelFile("mm_sd_v15_v2.ckpt", V2)
-    found = read_motion_module(file, Overrides(family="lightning", norm_scope="legacy", positions=48))
+    found = read_motion_module(file, Overrides(family="lightning", positions=48))
     config, own = found.config, found.motion
-    assert (config.family, config.norm_scope, config.positions) == ("lightning", NormScope.ALL_UNET, 48)
+    assert (config.family, config.norm_scope, config.positions, config.stored_positions) == ("lightning", NormScope.PER_FRAME, 48, 32)
     tables = [tensor for key, tensor in own.items() if key.endswith(".pe")]
     assert all(torch.equal(table, sinusoidal_positions(48, table.shape[2])) for table in tables) and len(tables) == 42
-    assert read_motion_module(file, Overrides(beta_schedule="checkpoint")).config.beta_schedule is None
-    assert read_motion_module(file, Overrides(beta_schedule="scaled_linear")).config.beta_schedule == BetaSchedule("scaled_linear")
     with pytest.raises(ValueError, match=r"mm_sd_v15_v2\.ckpt is a motion module for SD1\.5, the family hotshot is for SDXL"):
         read_motion_module(file, Overrides(family="hotshot"))
 

@@ -24,6 +24,10 @@ FUSE = {
 """Fuse methods there and here; those it calls experimental have no equal."""
 
 
+EQUAL_LENGTH = {False: "never", True: "always"}
+"""Whether windows are used where the animation is as long as one, in words of Context Window Options."""
+
+
 class ViewOptions(NamedTuple):
     """What travels on VIEW_OPTS."""
 
@@ -62,7 +66,7 @@ def context_windows(graph: NewGraph, given: Given, schedule: str, fuse: str, **m
         "context_stride": int(field("context_stride", 1)),
         "closed_loop": bool(field("closed_loop", False)),
         "start_percent": 0.0,
-        "on_equal_length": bool(field("use_on_equal_length", False)),
+        "use_on_equal_length": EQUAL_LENGTH[bool(field("use_on_equal_length", False))],
     }
     return graph.node("ContextWindowOptions", **{**inputs, **more})
 
@@ -71,10 +75,7 @@ def _options(schedule: str, default_fuse: str) -> Any:
     def expand(given: Given, graph: NewGraph) -> Link:
         has = {field.name for field in given.row.fields}
         fuse = fuse_method(given, graph, default_fuse) if "fuse_method" in has else default_fuse
-        previous = given["prev_context"]
-        more: dict[str, Any] = {} if previous is None else {"previous_options": previous, "start_percent": given["start_percent"]}
-        if given["guarantee_steps"] != 1 and previous is not None:
-            graph.say(f"{given.row.title}: guarantee_steps has no effect here.")
+        more = _after(given, graph)
         views: ViewOptions | None = given["view_opts"] if "view_opts" in has else None
         if views is not None:
             graph.say(
@@ -85,6 +86,19 @@ def _options(schedule: str, default_fuse: str) -> Any:
         return context_windows(graph, given, schedule, fuse, **more)
 
     return expand
+
+
+def _after(given: Given, graph: NewGraph) -> dict[str, Any]:
+    """Inputs of Context Window Options for options that hold before these.
+
+    There the earliest options hold from the beginning, whenever they start, and of several that start at 0 the last that was added.
+    """
+    previous, start = given["prev_context"], given["start_percent"]
+    if previous is None or start == 0:
+        return {}
+    if given["guarantee_steps"] != 1:
+        graph.say(f"{given.row.title}: guarantee_steps has no effect here.")
+    return {"previous_options": previous, "start_percent": start}
 
 
 def _viewed(graph: NewGraph, views: ViewOptions, **more: Any) -> Link:
@@ -98,15 +112,13 @@ def _viewed(graph: NewGraph, views: ViewOptions, **more: Any) -> Link:
         "context_stride": views.stride,
         "closed_loop": views.closed_loop,
         "start_percent": 0.0,
-        "on_equal_length": views.on_equal_length,
+        "use_on_equal_length": EQUAL_LENGTH[views.on_equal_length],
     }
     return graph.node("ContextWindowOptions", **{**inputs, **more})
 
 
 def _views_only(given: Given, graph: NewGraph) -> Link:
-    previous = given["prev_context"]
-    more: dict[str, Any] = {} if previous is None else {"previous_options": previous, "start_percent": given["start_percent"]}
-    return _viewed(graph, given["view_opts_req"], **more)
+    return _viewed(graph, given["view_opts_req"], **_after(given, graph))
 
 
 def _views(schedule: str) -> Any:

@@ -178,7 +178,7 @@ def _apply(given: Given, graph: NewGraph) -> tuple[AppliedModule, ...]:
         given["motion_model"], given["motion_lora"] or (), given["scale_multival"], given["effect_multival"],
         given["ad_keyframes"] or (), start, end,
     )  # fmt: skip
-    return (applied, *before)
+    return (*before, applied)  # the last one applied acts last, and brings the noise schedule
 
 
 def _apply_i2v(given: Given, graph: NewGraph) -> tuple[AppliedModule, ...]:

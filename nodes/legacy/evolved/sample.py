@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ....sampling.run.sample import SCHEDULERS
 from ....sampling.timeline.keyframes import eased
 from ..rows import Given, Link, NewGraph, OldNode, curve, flag, integer, is_link, one_of, real, socket
 
@@ -24,6 +25,7 @@ BETAS = {
 }
 """Names of noise schedules there (LDM's words) and here (the authors')."""
 BETA_NAMES = tuple(BETAS)
+RAW_BETAS = {"linear": "scaled_linear", "sqrt_linear": "linear", "sqrt": "sqrt", "cosine": "cosine", "squaredcos_cap_v2": "squaredcos_cap_v2"}
 NOISE_KINDS = {
     "default": "per frame", "constant": "constant", "empty": "empty", "repeated_context": "repeated", "FreeNoise": "freenoise",
 }  # fmt: skip
@@ -89,9 +91,8 @@ def _settings(given: Given, graph: NewGraph) -> SampleSettings:
     for name, meaning in _NOT_DONE.items():
         if given[name]:
             graph.say(f"Sample Settings: {meaning} has no equal here and no effect.")
-    if given["seed_override"] is not None and is_link(given["seed_override"]):
-        graph.say("Sample Settings: seed_override has no effect here; connect the seed to the sampler.")
-    return SampleSettings(_noise(given, graph), given["iteration_opts"], given["custom_cfg"] or (), given["sigma_schedule"])
+    noise = _noise(given, graph, always=given["iteration_opts"] is not None)
+    return SampleSettings(noise, given["iteration_opts"], given["custom_cfg"] or (), given["sigma_schedule"])
 
 
 _NOT_DONE = {
@@ -102,15 +103,19 @@ _NOT_DONE = {
 }
 
 
-def _noise(given: Given, graph: NewGraph) -> dict[str, Any] | None:
-    """Inputs of Apply Frame Noise; None for the host's own noise."""
+def _noise(given: Given, graph: NewGraph, always: bool) -> dict[str, Any] | None:
+    """Inputs of Apply Frame Noise; None for the host's own noise, unless FreeInit has to know how it is drawn."""
     if "gpu" in str(given["seed_gen"]):
         graph.say("Sample Settings: noise is drawn on the CPU here, also for seed_gen [gpu]; the same seed gives other noise.")
     kind, drawn = given.choice("noise_type", NOISE_KINDS), given.choice("seed_gen", DRAWN)
     offset, skipped = int(given["seed_offset"]), int(given["batch_offset"])
-    if (kind, drawn, offset, skipped) == ("per frame", "together", 0, 0):
+    seed = given["seed_override"] if is_link(given["seed_override"]) else None
+    if not always and seed is None and (kind, drawn, offset, skipped) == ("per frame", "together", 0, 0):
         return None
-    return {"kind": kind, "shared": 0.0, "length": 0, "overlap": 4, "drawn": drawn, "seed_offset": offset, "skip_frames": skipped}
+    return {
+        "kind": kind, "shared": 0.0, "length": 0, "overlap": 4, "drawn": drawn, "seed_offset": offset, "skip_frames": skipped,
+        "noise_seed": seed,
+    }  # fmt: skip
 
 
 def _free_init(given: Given, graph: NewGraph) -> dict[str, Any]:
@@ -176,13 +181,37 @@ def _some_extras(given: Given, graph: NewGraph) -> tuple[str, ...]:
 
 
 def _betas(given: Given, graph: NewGraph) -> dict[str, Any]:
-    return {"beta_schedule": schedule_of_field(graph, given)}
+    name = schedule_of_field(graph, given)
+    return {"beta_schedule": name} if name.startswith("lcm") else {"beta_schedule": name, "prediction": "eps"}
+
+
+def _raw_betas(given: Given, graph: NewGraph) -> dict[str, Any]:
+    return {
+        "beta_schedule": given.choice("raw_beta_schedule", RAW_BETAS),
+        "prediction": str(given["sampling"]),
+        "linear_start": given["linear_start"],
+        "linear_end": given["linear_end"],
+        "lcm_steps": int(given["lcm_original_timesteps"]),
+        "zsnr": bool(given["zsnr"]),
+    }
+
+
+def _one_of_two(given: Given, graph: NewGraph) -> dict[str, Any]:
+    first = given.row.fields[0].name
+    graph.say(f"{given.row.title}: noise schedules are not mixed here; {first} is used alone.")
+    return given[first] or {"beta_schedule": "legacy"}
+
+
+def _no_sigmas(given: Given, graph: NewGraph) -> None:
+    raise ValueError("Sigma Schedule To Sigmas has no equal here. Use Apply Beta Schedule on the MODEL, and the host's BasicScheduler.")
 
 
 def _not_done(given: Given, graph: NewGraph) -> tuple[str, ...]:
     return (given.row.title,)
 
 
+_OUT_SIGMA = (("SIGMA_SCHEDULE", "SIGMA_SCHEDULE"),)
+_TWO = (socket("schedule_A", "SIGMA_SCHEDULE"), socket("schedule_B", "SIGMA_SCHEDULE"))
 _OUT_CFG = (("CUSTOM_CFG", "CUSTOM_CFG"),)
 _EXTRAS = socket("cfg_extras", "CFG_EXTRAS")
 _BEFORE = socket("prev_custom_cfg", "CUSTOM_CFG")
@@ -230,7 +259,19 @@ NODES = (
         integer("iterations", 1), integer("iter_batch_offset"), integer("iter_seed_offset")), (("ITERATION_OPTS", "ITERATION_OPTS"),),
         _iterations),
     OldNode("ADE_SigmaSchedule", "Create Sigma Schedule", (one_of("beta_schedule", BETA_NAMES, "sqrt_linear (AnimateDiff)"),),
-            (("SIGMA_SCHEDULE", "SIGMA_SCHEDULE"),), _betas),
+            _OUT_SIGMA, _betas),
+    OldNode("ADE_RawSigmaSchedule", "Create Raw Sigma Schedule", (
+        one_of("raw_beta_schedule", tuple(RAW_BETAS)), real("linear_start", 0.00085), real("linear_end", 0.012),
+        one_of("sampling", ("eps", "v_prediction", "lcm")), integer("lcm_original_timesteps", 50), flag("zsnr")), _OUT_SIGMA, _raw_betas),
+    OldNode("ADE_SigmaScheduleWeightedAverage", "Sigma Schedule Weighted Mean", (*_TWO, real("weight_A", 0.5)), _OUT_SIGMA, _one_of_two),
+    OldNode("ADE_SigmaScheduleWeightedAverageInterp", "Sigma Schedule Interp. Mean", (
+        *_TWO, real("weight_A_Start", 0.5), real("weight_A_End", 0.5), _INTERPOLATION), _OUT_SIGMA, _one_of_two),
+    OldNode("ADE_SigmaScheduleSplitAndCombine", "Sigma Schedule Split Combine", (
+        socket("schedule_Start", "SIGMA_SCHEDULE"), socket("schedule_End", "SIGMA_SCHEDULE"), real("idx_split_percent", 0.5)), _OUT_SIGMA,
+        _one_of_two),
+    OldNode("ADE_SigmaScheduleToSigmas", "Sigma Schedule To Sigmas", (
+        socket("sigma_schedule", "SIGMA_SCHEDULE"), one_of("scheduler", SCHEDULERS, "normal"), integer("steps", 20), real("denoise")),
+        (("SIGMAS", "SIGMAS"),), _no_sigmas),
     OldNode("ADE_NoiseLayerAdd", "Noise Layer [Add]", _LAYER[:5] + _LAYER[6:], _OUT_LAYER, _not_done),
     OldNode("ADE_NoiseLayerAddWeighted", "Noise Layer [Add Weighted]", _LAYER, _OUT_LAYER, _not_done),
     OldNode("ADE_NoiseLayerNormalizedSum", "Noise Layer [Normalized Sum]", _LAYER[:5] + _LAYER[6:], _OUT_LAYER, _not_done),

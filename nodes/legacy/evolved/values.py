@@ -56,22 +56,28 @@ def _manual(given: Given, graph: NewGraph) -> Adjustments:
 
 def _by_hand(given: Given) -> Adjustments:
     return _positions(
-        cap=given["cap_initial_pe_length"], stretch_to=given["interpolate_pe_to_length"], first=given["initial_pe_idx_offset"],
-        last=given["final_pe_idx_offset"],
+        stretch_from=given["cap_initial_pe_length"], stretch_to=given["interpolate_pe_to_length"],
+        skip_first=given["initial_pe_idx_offset"], skip_after=given["final_pe_idx_offset"],
     )  # fmt: skip
 
 
 def _positions(**inputs: int) -> Adjustments:
-    return (("AdjustMotionPositions", dict(inputs)),) if any(inputs.values()) else ()
+    """Files without positions, such as AnimateLCM, were left as they are there: ``only_stored``."""
+    usual = {"stretch_from": 0, "stretch_to": 0}
+    return (("AdjustMotionPositions", {**usual, **inputs, "only_stored": True}),) if any(inputs.values()) else ()
+
+
+def _scaled(operation: str, amounts: dict[str, float]) -> Adjustments:
+    """Amounts by part; those of Adjust Motion Weights are 0 where nothing changes, in both operations."""
+    usual = dict.fromkeys(PARTS.values(), 0.0)
+    return (("AdjustMotionWeights", {"operation": operation, **usual, **amounts, "only_stored": True}),) if any(amounts.values()) else ()
 
 
 def _weights(given: Given, graph: NewGraph) -> Adjustments:
-    operation = "add" if any(field.name.endswith("_ADD") for field in given.row.fields) else "multiply"
-    usual = 0.0 if operation == "add" else 1.0
     names = [field.name for field in given.row.fields if field.name.endswith(("_ADD", "_MULT"))]
-    inputs = {PARTS[name.rpartition("_")[0]]: given[name] for name in names if given[name] != usual}
-    own = (("AdjustMotionWeights", {"operation": operation, **inputs}),) if inputs else ()
-    return (*(given["prev_weight_adjust"] or ()), *own)
+    adds = names[0].endswith("_ADD")
+    amounts = {PARTS[name.rpartition("_")[0]]: given[name] - (0.0 if adds else 1.0) for name in names}
+    return (*(given["prev_weight_adjust"] or ()), *_scaled("add" if adds else "multiply", amounts))
 
 
 PARTS = {
@@ -86,11 +92,10 @@ STRENGTHS = {"pe_strength": "positions", "attn_strength": "attention", "other_st
 
 def _old_settings(given: Given, graph: NewGraph) -> Settings:
     names = {field.name for field in given.row.fields}
-    strengths = {new: given[old] for old, new in STRENGTHS.items() if old in names and given[old] != 1.0}
+    amounts = {new: given[old] - 1.0 for old, new in STRENGTHS.items() if old in names}
     positions = _by_hand(given) if "cap_initial_pe_length" in names else ()
     stretched = _positions(stretch_by=given["motion_pe_stretch"]) if "motion_pe_stretch" in names else ()
-    weights = (("AdjustMotionWeights", {"operation": "multiply", **strengths}),) if strengths else ()
-    return Settings((*stretched, *positions, *weights), given["mask_motion_scale"], given["min_motion_scale"], given["max_motion_scale"])
+    return Settings((*stretched, *positions, *_scaled("multiply", amounts)), given["mask_motion_scale"], given["min_motion_scale"], given["max_motion_scale"])
 
 
 # --- the rest --------------------------------------------------------------------------------------------------------
@@ -104,15 +109,17 @@ def _unload(given: Given, graph: NewGraph) -> Link:
     return graph.node("RemoveMotionModule", model=given["model"])
 
 
-def save_animation(given: Given, graph: NewGraph) -> tuple[()]:
+def combined(given: Given, graph: NewGraph) -> tuple[()]:
     """What the Combine nodes of 2023 did; also used by ``artventure``."""
     name = str(given["format"]).rpartition("/")[2].lower()
     kind = next((kind for kind in ("gif", "webp", "mp4") if kind in name), "mp4")
     if kind == "mp4" and name not in {"mp4", "h264-mp4"}:
         graph.say(f"{given.row.title}: the format {given['format']} is saved as H.264 in an MP4 file here.")
+    loops = int(given["loop_count"])
+    again = loops + 1 if kind == "gif" and loops else loops  # there a GIF was told how often it is played again
     graph.node(
         "SaveAnimation", images=given["images"], frame_rate=float(given["frame_rate"]), filename_prefix=given["filename_prefix"],
-        format=kind, ping_pong=bool(given["pingpong"]), loop_count=int(given["loop_count"]), save_output=bool(given["save_image"]),
+        format=kind, ping_pong=bool(given["pingpong"]), loop_count=again, save_output=bool(given["save_image"]),
     )  # fmt: skip
     return ()
 
@@ -167,5 +174,5 @@ NODES = (
     OldNode("ADE_AnimateDiffUnload", "AnimateDiff Unload", (socket("model", "MODEL", needed=True),), (("MODEL", "MODEL"),), _unload),
     OldNode("ADE_AnimateDiffCombine", "AnimateDiff Combine", (
         socket("images", "IMAGE", needed=True), integer("frame_rate", 8), integer("loop_count", 0), written("filename_prefix", "AnimateDiff"),
-        one_of("format", FORMATS), flag("pingpong"), flag("save_image", True)), (("GIF", "GIF"),), save_animation, saves=True),
+        one_of("format", FORMATS), flag("pingpong"), flag("save_image", True)), (("GIF", "GIF"),), combined, saves=True),
 )  # fmt: skip
