@@ -225,8 +225,8 @@ def _around(*names: str) -> tuple[Field, ...]:
     return tuple(written(name, multiline=True) for name in names)
 
 
-_PROMPTS = "\n".join(f'"{frame}" :"",' for frame in (0, *range(11, 119, 12)))
-_NUMBERS = "\n".join(f"{frame}:(0)," for frame in (0, *range(11, 119, 12)))
+_PROMPTS = "\n".join(f'"{frame}" :"",' for frame in (0, *range(11, 120, 12)))
+_NUMBERS = "\n".join(f"{frame}:(0)," for frame in (0, *range(11, 120, 12)))
 _TEXT, _VALUES = written("text", _PROMPTS, multiline=True), written("text", _NUMBERS, multiline=True)
 _ENCODER, _LATENTS = socket("clip", "CLIP", needed=True), socket("num_latents", "LATENT", needed=True, linked=False)
 _FRAMES, _FRAME, _PRINT = integer("max_frames", 120), integer("current_frame"), flag("print_output")

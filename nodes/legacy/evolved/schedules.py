@@ -25,7 +25,7 @@ from ..rows import (
     socket,
     text_socket,
     written,
-)  # fmt: skip
+)
 
 Replacements = dict[str, Any]
 """What travels on VALUES_REPLACE: names of numbers in prompts, and lists or links to them."""
@@ -79,7 +79,7 @@ def _renamed(text: Any, letters: Mapping[str, str]) -> Any:
 def _travel(given: Given, graph: NewGraph, **length: Any) -> Link:
     letters = _letters(given)
     if not letters:
-        graph.say(f"{given.row.title}: between keyframes prompts are mixed evenly here; there, frames came to the next keyframe sooner.")
+        graph.say(f"{given.row.title}: prompts between two keyframes are mixed evenly here; AnimateDiff-Evolved came to the second one sooner.")
     prompts, prepend, append = (_renamed(given[name], letters) for name in ("prompts", "prepend_text", "append_text"))
     return graph.node(
         "AnimateDiffPromptTravel", clip=given["clip"], prompts=prompts, prepend=prepend, append=append, easing="linear", loop=False,
