@@ -275,6 +275,7 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="TEXT", help="graphs whose name has this text")
     options = parser.parse_args()
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    os.environ["OMP_NUM_THREADS"] = "1"  # two servers of several threads each would wait for one another
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end from outside ends the servers too
     too_far = 0
     try:
