@@ -11,6 +11,7 @@ from typing import Any
 
 from ...sampling.prompts.plan import SPACES, ZEROS, Mix, Travel, TravelOptions, plan
 from ...sampling.timeline.curve import as_strength, make_curve
+from ...sampling.timeline.expression import LAST
 from .rows import (
     Field,
     Given,
@@ -29,6 +30,8 @@ from .rows import (
     written,
 )
 
+Texts = tuple[Any, Any, Any]
+"""Prompts of all keyframes, the text before each and after each; links to them in a graph on paper."""
 _LETTERS = tuple("abcd")
 _NO_END = -1
 """``end_frame`` of files from the time when there was none: ``start_frame`` made the animation longer then, and cut nothing."""
@@ -70,48 +73,50 @@ def _all_frames(given: Given) -> _Part:
     return _part(given["max_frames"], given["start_frame"], given["end_frame"])
 
 
-def _of_latents(given: Given) -> _Part:
-    """As many frames as ``num_latents`` has, which in a graph on paper is a link."""
-    return _part_of(given["num_latents"], given["start_frame"], given["end_frame"])
+def _of_latents(given: Given, start: int, texts: Texts) -> _Part:
+    """As many frames as ``num_latents`` has. In a graph on paper that is a link, and only the start or a given end can be cut off.
 
-
-def _first_latents(given: Given) -> _Part:
-    """The same, from the first frame on in any case."""
-    return _part_of(given["num_latents"], 0, given["end_frame"])
-
-
-def _part_of(latents: Any, start: int, end: int) -> _Part:
+    Raises:
+        ValueError: what depends on the number of latents, on paper.
+    """
+    latents, end = given["num_latents"], given["end_frame"]
     if not is_link(latents):
         return _part(frames_in(latents), start, end)
-    if start or end > 0:
+    last_is_named = any(not isinstance(text, str) or LAST in text for text in texts)
+    if (start and not end) or ((start or end > 0) and last_is_named):
         raise ValueError("its part from start_frame to end_frame depends on the number of latents, which is not known before a run")
+    if end > 0:
+        start = start if start < end else 0
+        return _Part(start, end - start)
     return _Part(latent=latents)
 
 
 # --- prompts ---------------------------------------------------------------------------------------------------------
 
 
-def _travel(given: Given, graph: NewGraph, part: _Part, texts: tuple[Any, Any, Any]) -> tuple[Link, Link]:
-    """Prompt Travel, and its two outputs.
-
-    Args:
-        texts: of all keyframes, before each and after each.
-    """
+def _travel(given: Given, graph: NewGraph, part: _Part, texts: Texts) -> tuple[Link, Link]:
+    """Prompt Travel, and its two outputs."""
     text, before, after = texts
+    weights = {letter: given[f"pw_{letter}"] for letter in _LETTERS if _is_used(given, letter, texts)}
     made = graph.node(
         "AnimateDiffPromptTravel", clip=given["clip"], prompts=text, num_frames=part.shown, prepend=before, append=after,
         easing="linear", loop=False, blend="linear", latent=part.latent, start_frame=part.start, timeline_frames=part.total, joint=SPACES,
-        padding=ZEROS, **{f"values.{letter}": given[f"pw_{letter}"] for letter in _LETTERS if _is_used(given, letter, texts)},
+        padding=ZEROS, **{f"values.{letter}": _as_link(graph, weight) for letter, weight in weights.items()},
     )  # fmt: skip
     return made, output_of(made, 1)
 
 
-def _is_used(given: Given, letter: str, texts: tuple[Any, ...]) -> bool:
+def _as_link(graph: NewGraph, weight: Any) -> Any:
+    """A number for a socket that has no field."""
+    return graph.node("PrimitiveFloat", value=float(weight)) if isinstance(weight, int | float) else weight
+
+
+def _is_used(given: Given, letter: str, texts: Texts) -> bool:
     """Whether an expression may need a weight; 0 is needed only where a text names it."""
     return given[f"pw_{letter}"] != 0 or not all(isinstance(text, str) and f"pw_{letter}" not in text for text in texts)
 
 
-def _texts(given: Given) -> tuple[Any, Any, Any]:
+def _texts(given: Given) -> Texts:
     return given["text"], given["pre_text"], given["app_text"]
 
 
@@ -120,7 +125,8 @@ def _prompts(given: Given, graph: NewGraph) -> tuple[Link, Link]:
 
 
 def _prompts_of_latents(given: Given, graph: NewGraph) -> tuple[Any, ...]:
-    return (*_travel(given, graph, _of_latents(given), _texts(given)), given["num_latents"])
+    texts = _texts(given)
+    return (*_travel(given, graph, _of_latents(given, given["start_frame"], texts), texts), given["num_latents"])
 
 
 def _prompt(given: Given, graph: NewGraph) -> tuple[Link, Link]:
@@ -139,7 +145,7 @@ def _flow(given: Given, graph: NewGraph) -> tuple[int, str]:
     return after, f"{earlier}, {keyframe}" if earlier else keyframe
 
 
-def _for_both_encoders(given: Given, graph: NewGraph) -> tuple[Any, Any, Any]:
+def _for_both_encoders(given: Given, graph: NewGraph) -> Texts:
     """The texts of SDXL: those of the larger text encoder."""
     texts, others = ((given[f"text_{side}"], given[f"pre_text_{side.upper()}"], given[f"app_text_{side.upper()}"]) for side in "gl")
     if any(other not in ("", text) for other, text in zip(others, texts, strict=True)):
@@ -152,7 +158,8 @@ def _large_prompts(given: Given, graph: NewGraph) -> tuple[Link, Link]:
 
 
 def _large_prompts_of_latents(given: Given, graph: NewGraph) -> tuple[Any, ...]:
-    return (*_travel(given, graph, _first_latents(given), _for_both_encoders(given, graph)), given["num_latents"])
+    texts = _for_both_encoders(given, graph)
+    return (*_travel(given, graph, _of_latents(given, 0, texts), texts), given["num_latents"])
 
 
 def _large_prompt(given: Given, graph: NewGraph) -> tuple[Link, Link]:
@@ -170,9 +177,10 @@ def _planned(given: Given, part: _Part) -> Travel:
     return plan(text, part.shown, options)
 
 
-def _string(given: Given, graph: NewGraph) -> tuple[str, str]:
+def _string(given: Given, graph: NewGraph) -> tuple[Link, Link]:
     planned = _planned(given, _one_frame(given))
-    return planned.positive[0].a.text, planned.negative[0].a.text
+    positive, negative = (graph.node("PrimitiveStringMultiline", value=mixes[0].a.text) for mixes in (planned.positive, planned.negative))
+    return positive, negative
 
 
 def _strings(given: Given, graph: NewGraph) -> tuple[list[str], list[str]]:

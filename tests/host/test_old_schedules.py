@@ -20,10 +20,18 @@ from animatediff_native.nodes.legacy.rows import is_link
 from animatediff_native.sampling.prompts.plan import TravelOptions
 from animatediff_native.sampling.prompts.travel import frame_of, travel
 from animatediff_native.sampling.timeline.curve import as_strength
+from comfy_extras import nodes_primitive
 
 PACK = Path(__file__).resolve().parents[2] / "demo" / "tiny_models_pack" / "__init__.py"
 CLIP, LATENT = ["clip", 0], {"samples": torch.zeros(8, 4, 8, 8), "noise_mask": torch.ones(8, 1, 8, 8)}
-OWN = {"AnimateDiffPromptTravel": schedule.PromptTravel, "PromptOfFrame": schedule.PromptOfFrame, "ValueCurve": schedule.ValueCurve}
+KINDS = {
+    "AnimateDiffPromptTravel": schedule.PromptTravel,
+    "PromptOfFrame": schedule.PromptOfFrame,
+    "ValueCurve": schedule.ValueCurve,
+    "PrimitiveFloat": nodes_primitive.Float,
+    "PrimitiveStringMultiline": nodes_primitive.StringMultiline,
+}
+"""What schedules expand to."""
 TEXT = '"0" :"a cat (smile:`pw_a`)",\n"7" :"a dog --neg dark",\n'
 AROUND = {"pre_text": "best", "app_text": "sharp --neg low"}
 Run = Callable[..., tuple[Any, ...]]
@@ -56,7 +64,7 @@ def run(clip, monkeypatch: pytest.MonkeyPatch) -> Run:
         for key, node in (made.expand or {}).items():
             plain = {name: value(of) for name, of in node["inputs"].items()}
             numbers = {name.split(".")[1]: plain.pop(name) for name in list(plain) if "." in name}
-            known[key] = OWN[node["class_type"]].execute(**plain, **({"values": numbers} if numbers else {})).args
+            known[key] = KINDS[node["class_type"]].execute(**plain, **({"values": numbers} if numbers else {})).args
         return tuple(value(of) for of in made.args)
 
     return outputs
@@ -76,9 +84,10 @@ def as_fizz(start: int = 0, total: int = 0, weight: Any = 0.5, before: str = "be
 
 
 def sent(kind: str, **inputs: Any) -> dict[str, Any]:
-    """What the one node that an old node expands to is given."""
-    [node] = expanded(known_rows()[kind], inputs).expand.values()
-    return node["inputs"]
+    """What the last node that an old node expands to is given, with the numbers of the others in place of links."""
+    nodes = expanded(known_rows()[kind], inputs).expand
+    *_, last = nodes.values()
+    return {name: nodes[of[0]]["inputs"]["value"] if is_link(of) and of[0] in nodes else of for name, of in last["inputs"].items()}
 
 
 # --- FizzNodes: prompts ----------------------------------------------------------------------------------------------
@@ -239,9 +248,14 @@ def test_lengths_that_are_not_known_before_a_run(run: Run) -> None:
     new, report = converted_prompt(prompt, lambda *_: None)
     assert new == prompt and len(report.left) == 2 and "known before a run" in str(report)
     latents = {"num_latents": ["5", 0], "text": "0: a cat", "clip": CLIP}
-    assert sent("BatchPromptScheduleLatentInput", **latents)["latent"] == ["5", 0]
-    with pytest.raises(ValueError, match="not known before a run"):
-        sent("BatchPromptScheduleLatentInput", **latents, start_frame=2, end_frame=0)
+    for cut in ({}, {"end_frame": 0}):
+        assert sent("BatchPromptScheduleLatentInput", **latents, **cut)["latent"] == ["5", 0]
+    known = sent("BatchPromptScheduleLatentInput", **latents, start_frame=2, end_frame=6)
+    assert (known["start_frame"], known["num_frames"], known["timeline_frames"], "latent" in known) == (2, 4, 0, False)
+    cuts = ({"start_frame": 2, "end_frame": 0}, {"end_frame": 6, "text": "0: a cat (x:`t / max_f`)"}, {"start_frame": 2, "app_text": ["9", 0]})
+    for cut in cuts:
+        with pytest.raises(ValueError, match="not known before a run"):
+            sent("BatchPromptScheduleLatentInput", **{**latents, **cut})
     assert sent("BatchValueScheduleLatentInput", num_latents=["5", 0], text="0: 1")["latent"] == ["5", 0]
 
 
