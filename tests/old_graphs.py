@@ -410,7 +410,6 @@ STORED |= {
         "12": [NUMBERS, FRAMES],
         "13": [0, 3, "", "", *_NONE.values()],
         "14": ["a dog", 4, "", 0],
-        "16": [""],
         "17": [TRAVEL, FRAMES, 3, *_TEXTS, *_FOUR],
         "24": ["0 = 0.5, 7 = 1.5", False, 0, ""],
     },
