@@ -115,6 +115,7 @@ def _input_of(field: Field) -> Any:
     """An input of the host from a field."""
     common = {"optional": not field.needed, "raw_link": field.is_linked or None}
     if not field.is_widget:
+        # The front end would make a field of a number or a text.
         return io.Custom(field.kind).Input(field.name, extra_dict={"forceInput": field.kind in WIDGETS or None}, **common)
     if field.kind == "INT":
         low, high = (0, 2**64 - 1) if field.name in SEEDS else (-WIDEST, WIDEST)

@@ -107,7 +107,7 @@ class Given:
         self._values = {known[name].name: value for name, value in inputs.items() if name in known and value is not None}
         self._fields = {field.name: field for field in row.fields}
         self.row = row
-        self.unknown = sorted(name for name, value in inputs.items() if name not in known and value is not None)
+        self.unknown = sorted(name for name, value in inputs.items() if name not in known and not _is_nothing(value))
 
     def __getitem__(self, name: str) -> Any:
         field = self._fields[name]
@@ -131,6 +131,10 @@ class Given:
         """Whether the value of a COMBO is one that it ever had."""
         field, value = self._fields[name], self[name]
         return isinstance(value, int | float) or plain_text(value) in {plain_text(option) for option in field.options}
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value)
 
 
 def plain_text(value: Any) -> str:

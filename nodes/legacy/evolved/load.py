@@ -181,6 +181,18 @@ def _apply(given: Given, graph: NewGraph) -> tuple[AppliedModule, ...]:
     return (*before, applied)  # the last one applied acts last, and brings the noise schedule
 
 
+def _apply_to_model(given: Given, graph: NewGraph) -> Any:
+    """Graphs written by hand or by machine give this node a MODEL and take one from it, which no version of its pack did."""
+    applied, model, context = _apply(given, graph), given["model"], given["context_options"]
+    if model is None:
+        if context is not None:
+            graph.say(f"{given.row.title}: context_options has no effect here; connect it to Use Evolved Sampling.")
+        return applied
+    for module in applied:
+        model = graph.node("ApplyMotionModule", model=model, motion_module=used(graph, module), context_options=context)
+    return with_sample_settings(graph, model, None, BETAS["autoselect"])
+
+
 def _apply_i2v(given: Given, graph: NewGraph) -> tuple[AppliedModule, ...]:
     graph.say("AnimateLCM-I2V: the reference image has no effect here; the motion part of the module is used.")
     return _apply(given, graph)
@@ -247,6 +259,7 @@ _BLOCKS = socket("per_block", "PER_BLOCK")
 _BEFORE = socket("prev_m_models", "M_MODELS")
 _SAMPLING = socket("sample_settings", "SAMPLE_SETTINGS", "settings")
 _CONTEXT = socket("context_options", "CONTEXT_OPTIONS")
+_TO_MODEL, _OUT_BOTH = (socket("model", "MODEL"), _CONTEXT), ("M_MODELS", "M_MODELS,MODEL")
 _OUT_MODEL, _OUT_MODULE, _OUT_MODULES = ("MODEL", "MODEL"), ("MOTION_MODEL", "MOTION_MODEL_ADE"), ("M_MODELS", "M_MODELS")
 
 NODES = (
@@ -271,9 +284,10 @@ NODES = (
             (_OUT_MODULE, ("encoder_only", "MOTION_MODEL_ADE")), _load_i2v),
     OldNode("ADE_LoadAnimateDiffModelWithCameraCtrl", "Load AnimateDiff+CameraCtrl Model", (
         _FILE, file_in("camera_ctrl", MODULES), _SETTINGS), (_OUT_MODULE,), _load),
-    OldNode("ADE_ApplyAnimateDiffModelSimple", "Apply AnimateDiff Model", (_MODULE, *_STRENGTHS, _BLOCKS), (_OUT_MODULES,), _apply),
+    OldNode("ADE_ApplyAnimateDiffModelSimple", "Apply AnimateDiff Model", (_MODULE, *_STRENGTHS, _BLOCKS, *_TO_MODEL), (_OUT_BOTH,),
+            _apply_to_model),
     OldNode("ADE_ApplyAnimateDiffModel", "Apply AnimateDiff Model (Adv.)", (
-        _MODULE, *_RANGE, *_STRENGTHS, _BEFORE, _BLOCKS), (_OUT_MODULES,), _apply),
+        _MODULE, *_RANGE, *_STRENGTHS, _BEFORE, _BLOCKS, *_TO_MODEL), (_OUT_BOTH,), _apply_to_model),
     OldNode("ADE_ApplyAnimateLCMI2VModel", "Apply AnimateLCM-I2V Model", (
         _MODULE, socket("ref_latent", "LATENT"), real("ref_drift", 0.0), flag("apply_ref_when_disabled"), *_RANGE, *_STRENGTHS,
         _BEFORE, _BLOCKS), (_OUT_MODULES,), _apply_i2v),
