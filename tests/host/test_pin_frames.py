@@ -8,7 +8,7 @@ import pytest
 import torch
 from animatediff_native.nodes.sample import PinFrames
 from animatediff_native.sampling.run.animate import animate
-from animatediff_native.sampling.start.pin_frames import FILLS, pin_frames
+from animatediff_native.sampling.start.pin_frames import FILLS, pin_frames, with_frames
 from animatediff_native.sampling.timeline.frame_list import frame_list
 from animatediff_native.sampling.windows.options import WindowOptions
 from animatediff_tests.tiny import conditioning
@@ -137,3 +137,14 @@ def test_other_shapes_are_cut_not_squeezed() -> None:
 def test_what_does_not_fit(latent: dict[str, Any], count: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         pin_frames(latent, images(*[0.5] * count), Encoder(), "0, 1", 1.0, "blend")
+
+
+def test_a_latent_gets_the_frames_of_an_animation() -> None:
+    """The last frame is repeated, the rest cut off; a mask per frame goes along."""
+    samples = torch.arange(3.0).view(3, 1, 1, 1).expand(3, 4, 2, 2)
+    latent = {"samples": samples, "noise_mask": torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1, 1), "batch_index": [4, 5, 6], "other": 1}
+    longer, shorter = with_frames(latent, 5), with_frames(latent, 2)
+    assert longer["samples"][:, 0, 0, 0].tolist() == [0, 1, 2, 2, 2] and longer["noise_mask"].flatten().tolist() == [0, 0.5, 1, 1, 1]
+    assert shorter["samples"].shape == (2, 4, 2, 2) and shorter["noise_mask"].flatten().tolist() == [0, 0.5]
+    assert set(longer) == {"samples", "noise_mask", "other"} and latent["samples"] is samples
+    assert with_frames({"samples": samples, "noise_mask": torch.ones(1, 1, 2, 2)}, 5)["noise_mask"].shape[0] == 1

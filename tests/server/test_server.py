@@ -29,6 +29,7 @@ NODES = {
     "PreviewContextWindows",
     "AnimateDiffPromptTravel",
     "PromptOfFrame",
+    "SetLatentFrames",
     "ValueCurve",
     "ApplyCFGCurve",
     "ApplyControlCurve",
