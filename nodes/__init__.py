@@ -12,7 +12,7 @@ from .load import ApplyDomainAdapter, ApplyMotionLoRA, LoadMotionModule, LoadSpa
 from .noise import ApplyFrameNoise, ApplyFreeInit, RandomFrameNoise
 from .sample import AnimateDiffSampler, PinFrames, SetLatentFrames
 from .save import SaveAnimation
-from .schedule import ApplyCFGCurve, ApplyControlCurve, PromptOfFrame, PromptTravel, ValueCurve
+from .schedule import ApplyCFGCurve, ApplyControlCurve, PromptOfFrame, PromptTravel, SetControlCurve, ValueCurve
 from .sparse_control import SparseCtrlApply, SparseCtrlFrames, SparseCtrlImages
 
 NODES: list[type[io.ComfyNode]] = [
@@ -33,6 +33,7 @@ NODES: list[type[io.ComfyNode]] = [
     ValueCurve,
     ApplyCFGCurve,
     ApplyControlCurve,
+    SetControlCurve,
     ApplyFrameNoise,
     RandomFrameNoise,
     ApplyFreeInit,

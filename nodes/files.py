@@ -37,6 +37,20 @@ def path_of(folder: str, name: str) -> str:
     return folder_paths.get_full_path_or_raise(folder, name)
 
 
+def images_in(directory: str) -> list[str] | None:
+    """The files of a folder of ComfyUI's input folder in the order of their names, as Load Image takes them; None for other folders.
+
+    Files that are no images are empty names, so that numbers of files are those of the folder.
+    """
+    root = os.path.realpath(folder_paths.get_input_directory())
+    path = os.path.realpath(os.path.join(root, directory))
+    if not os.path.isdir(path) or os.path.commonpath((root, path)) != root:
+        return None
+    names = sorted(os.listdir(path))
+    images = set(folder_paths.filter_files_content_types([name for name in names if os.path.isfile(os.path.join(path, name))], ["image"]))
+    return [os.path.relpath(os.path.join(path, name), root) if name in images else "" for name in names]
+
+
 def same_file(folder: str, name: str) -> str | None:
     """What a file that a graph names is called here, where people keep it in another folder or with another extension.
 

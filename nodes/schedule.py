@@ -6,7 +6,7 @@ from typing import Any
 
 from comfy_api.latest import io, ui
 
-from ..sampling.controls.curve import with_control_curve
+from ..sampling.controls.curve import curved_control, with_control_curve
 from ..sampling.prompts.plan import BLENDS, JOINTS, PADDINGS, TravelOptions
 from ..sampling.prompts.travel import frame_of, travel
 from ..sampling.run.cfg import with_cfg_curve
@@ -240,6 +240,15 @@ class ApplyCFGCurve(io.ComfyNode):
         return io.NodeOutput(with_cfg_curve(model, as_curve(cfg)))
 
 
+def _falloff_input() -> io.Float.Input:
+    """How much less a control adds in blocks far from the middle of the UNet."""
+    falloff = (
+        "Multiplies the control once more in each block further from the middle of the UNet. Below 1.0 it shapes the picture and "
+        "leaves details free; 0.825 are the usual soft weights."
+    )
+    return number("block_falloff", 1.0, 0.0, 1.0, falloff, step=0.001, advanced=True, optional=True)
+
+
 class ApplyControlCurve(io.ComfyNode):
     """CONDITIONING + curve -> CONDITIONING."""
 
@@ -256,12 +265,44 @@ class ApplyControlCurve(io.ComfyNode):
             inputs=[
                 *conditioning_inputs(source, source),
                 strength_input("strength", 1.0, 0.0, 10.0, "What to multiply the control's strength with."),
+                _falloff_input(),
             ],
             outputs=conditioning_outputs("For a sampler, or the next Apply ControlNet."),
         )
 
     @classmethod
     def execute(
-        cls, positive: io.Conditioning.Type, negative: io.Conditioning.Type, strength: NumberOrCurve
+        cls,
+        positive: io.Conditioning.Type,
+        negative: io.Conditioning.Type,
+        strength: NumberOrCurve,
+        block_falloff: float = 1.0,
     ) -> io.NodeOutput:
-        return io.NodeOutput(*with_control_curve([positive, negative], as_curve(strength)))
+        return io.NodeOutput(*with_control_curve([positive, negative], as_curve(strength), block_falloff))
+
+
+class SetControlCurve(io.ComfyNode):
+    """CONTROL_NET + curve -> CONTROL_NET."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SetControlCurve",
+            display_name="Set Control Curve",
+            category=CATEGORY,
+            description="Multiplies the strength of a ControlNet, T2I-Adapter or SparseCtrl per frame, step or region, before "
+            "it is applied.",
+            search_aliases=["controlnet strength schedule", "latent keyframe", "timestep keyframe"],
+            inputs=[
+                io.ControlNet.Input("control_net", tooltip="From its loader. It is not changed."),
+                strength_input("strength", 1.0, 0.0, 10.0, "What to multiply the control's strength with."),
+                _falloff_input(),
+            ],
+            outputs=[io.ControlNet.Output("control_net", tooltip="The control, for Apply ControlNet.")],
+        )
+
+    @classmethod
+    def execute(
+        cls, control_net: io.ControlNet.Type, strength: NumberOrCurve, block_falloff: float = 1.0
+    ) -> io.NodeOutput:
+        return io.NodeOutput(curved_control(control_net, as_curve(strength), block_falloff))

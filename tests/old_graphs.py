@@ -56,6 +56,29 @@ OUTPUTS = {
     "AnimateDiffSlidingWindowOptions": ["SLIDING_WINDOW_OPTS"],
     "AnimateDiffSampler": ["LATENT"],
     "AnimateDiffCombine": [],
+    "ApplyMotionModule": ["MODEL"],
+    "LoadMotionModule": ["ANIMATEDIFF_MODULE"],
+    "ControlNetApplyAdvanced": ["CONDITIONING", "CONDITIONING"],
+    "LoadImage": ["IMAGE", "MASK"],
+    "RepeatImageBatch": ["IMAGE"],
+    "ControlNetLoaderAdvanced": ["CONTROL_NET"],
+    "ACN_ControlNetLoaderAdvanced": ["CONTROL_NET"],
+    "ACN_AdvancedControlNetApply": ["CONDITIONING", "CONDITIONING", "MODEL"],
+    "ACN_AdvancedControlNetApply_v2": ["CONDITIONING", "CONDITIONING"],
+    "ACN_AdvancedControlNetApplySingle": ["CONDITIONING", "MODEL"],
+    "ACN_SparseCtrlLoaderAdvanced": ["CONTROL_NET"],
+    "ACN_SparseCtrlRGBPreprocessor": ["IMAGE"],
+    "ACN_SparseCtrlSpreadMethodNode": ["SPARSE_METHOD"],
+    "ACN_SparseCtrlIndexMethodNode": ["SPARSE_METHOD"],
+    "ScaledSoftControlNetWeights": ["CONTROL_NET_WEIGHTS", "TIMESTEP_KEYFRAME"],
+    "ACN_CustomT2IAdapterWeights": ["CONTROL_NET_WEIGHTS", "TIMESTEP_KEYFRAME"],
+    "ACN_DefaultUniversalWeights": ["CONTROL_NET_WEIGHTS", "TIMESTEP_KEYFRAME"],
+    "ACN_SparseCtrlWeightExtras": ["CN_WEIGHTS_EXTRAS"],
+    "TimestepKeyframe": ["TIMESTEP_KEYFRAME"],
+    "ACN_TimestepKeyframeInterpolation": ["TIMESTEP_KEYFRAME"],
+    "LatentKeyframe": ["LATENT_KEYFRAME"],
+    "LatentKeyframeTiming": ["LATENT_KEYFRAME"],
+    "LatentKeyframeGroup": ["LATENT_KEYFRAME"],
     "ConditioningCombine": ["CONDITIONING"],
     "PrimitiveStringMultiline": ["STRING"],
     "BatchPromptSchedule": ["CONDITIONING", "CONDITIONING"],
@@ -116,6 +139,21 @@ def _combined(**more: Any) -> Prompt:
 _UNIFORM = {"context_length": 4, "context_stride": 1, "context_overlap": 1, "context_schedule": "uniform", "closed_loop": False}
 _LATER = {"fuse_method": "flat", "use_on_equal_length": False, "start_percent": 0.0, "guarantee_steps": 1}
 _GEN2 = {"beta_schedule": "autoselect", "model": ["1", 0]}
+_LOADED = {"motion_module": V2, "family": "auto", "norm_scope": "legacy", "positions": 0, "beta_schedule": "authors"}
+ADAPTER, SPARSE = "tiny_t2i_adapter.safetensors", "mm_sd15_v3_sparsectrl_{}.safetensors"
+
+
+def _controlled(model: list[Any], negative: list[Any], *, frames: int = FRAMES) -> Prompt:
+    """A scene whose prompts pass node 20, with an example image, and the MODEL of node 30 animated."""
+    scene = _base(model, frames=frames) | _saved()
+    scene["5"]["inputs"].update(positive=["20", 0], negative=negative)
+    return scene | {
+        "30": _node("ApplyMotionModule", model=["1", 0], motion_module=["31", 0]),
+        "31": _node("LoadMotionModule", **_LOADED),
+        "40": _node("LoadImage", image="example.png"),
+    }
+
+
 _SAMPLING = {"batch_offset": 0, "noise_type": "FreeNoise", "seed_gen": "comfy", "seed_offset": 0}
 
 # --- schedules -------------------------------------------------------------------------------------------------------
@@ -306,6 +344,57 @@ SCENES: dict[str, Prompt] = {
         "12": _node("AnimateDiffSlidingWindowOptions", context_length=8, context_stride=1, context_overlap=2, context_schedule="uniform",
                     closed_loop=False),
     },
+    "a ControlNet of 2023 with keyframes on its loader": _controlled(["20", 2], ["20", 1]) | {
+        "20": _node("ACN_AdvancedControlNetApply", positive=["2", 0], negative=["3", 0], control_net=["21", 0], image=["40", 0], strength=0.7,
+                    start_percent=0.0, end_percent=0.9, mask_optional=["28", 0], model_optional=["30", 0]),
+        "21": _node("ControlNetLoaderAdvanced", control_net_name=ADAPTER, timestep_keyframe=["22", 0]),
+        "22": _node("TimestepKeyframe", start_percent=0.0, strength=1.0, cn_weights=["23", 0], latent_keyframe=["24", 0], null_latent_kf_strength=0.0,
+                    inherit_missing=True, guarantee_steps=1),
+        "23": _node("ScaledSoftControlNetWeights", base_multiplier=0.825, flip_weights=False, uncond_multiplier=1.0),
+        "24": _node("LatentKeyframe", batch_index=0, strength=0.5, prev_latent_kf=["25", 0]),
+        "25": _node("LatentKeyframeTiming", batch_index_from=2, batch_index_to_excl=FRAMES, strength_from=1.0, strength_to=0.2,
+                    interpolation="ease-in", print_keyframes=False),
+        "28": _node("SolidMask", value=0.8, width=64, height=64),
+    },
+    "a ControlNet of 2024 with keyframes over steps": _controlled(["30", 0], ["20", 1]) | {
+        "20": _node("ACN_AdvancedControlNetApply_v2", positive=["2", 0], negative=["3", 0], control_net=["21", 0], image=["40", 0], strength=1.0,
+                    start_percent=0.0, end_percent=1.0, timestep_kf=["22", 0], weights_override=["27", 0], vae_optional=["1", 2]),
+        "21": _node("ACN_ControlNetLoaderAdvanced", cnet=ADAPTER),
+        "22": _node("TimestepKeyframe", start_percent=0.3, strength=0.6, latent_keyframe=["24", 0], null_latent_kf_strength=0.2, inherit_missing=True,
+                    guarantee_steps=1, prev_timestep_kf=["23", 0]),
+        "23": _node("ACN_TimestepKeyframeInterpolation", start_percent=0.0, end_percent=0.25, strength_start=1.0, strength_end=0.5,
+                    interpolation="linear", intervals=5, null_latent_kf_strength=0.0, inherit_missing=True, print_keyframes=False),
+        "24": _node("LatentKeyframeGroup", index_strengths="0=1.0, 2:4=0.5, -1=0.8", latent_optional=["4", 0], print_keyframes=False),
+        "27": _node("ACN_CustomT2IAdapterWeights", input_0=0.9, input_1=0.9, input_2=0.9, input_3=0.9, uncond_multiplier=0.0),
+    },
+    "a ControlNet on one prompt": _controlled(["20", 1], ["3", 0]) | {
+        "20": _node("ACN_AdvancedControlNetApplySingle", conditioning=["2", 0], control_net=["21", 0], image=["40", 0], strength=0.9,
+                    start_percent=0.0, end_percent=0.4, timestep_kf=["27", 1], model_optional=["30", 0]),
+        "21": _node("ControlNetLoaderAdvanced", control_net_name=ADAPTER),
+        "27": _node("ACN_DefaultUniversalWeights"),
+    },
+    "SparseCtrl RGB of 2024": _controlled(["30", 0], ["20", 1]) | {
+        "20": _node("ACN_AdvancedControlNetApply", positive=["2", 0], negative=["3", 0], control_net=["21", 0], image=["22", 0], strength=0.8,
+                    start_percent=0.0, end_percent=1.0),
+        "21": _node("ACN_SparseCtrlLoaderAdvanced", sparsectrl_name=SPARSE.format("rgb"), use_motion=True, motion_strength=1.0, motion_scale=1.0,
+                    sparse_method=["23", 0], context_aware="nearest_hint", sparse_hint_mult=1.0, sparse_nonhint_mult=1.0, sparse_mask_mult=1.0),
+        "22": _node("ACN_SparseCtrlRGBPreprocessor", image=["24", 0], vae=["1", 2], latent_size=["4", 0]),
+        "23": _node("ACN_SparseCtrlSpreadMethodNode", spread="starting"),
+        "24": _node("RepeatImageBatch", image=["40", 0], amount=2),
+        "31": _node("LoadMotionModule", **{**_LOADED, "motion_module": "v3_sd15_mm.ckpt"}),
+    },
+    "SparseCtrl scribble by index": _controlled(["30", 0], ["20", 1]) | {
+        "20": _node("ControlNetApplyAdvanced", positive=["2", 0], negative=["3", 0], control_net=["21", 0], image=["24", 0], strength=1.0,
+                    start_percent=0.0, end_percent=0.7),
+        "21": _node("ACN_SparseCtrlLoaderAdvanced", sparsectrl_name=SPARSE.format("scribble"), use_motion=True, motion_strength=0.9, motion_scale=1.1,
+                    sparse_method=["23", 0], tk_optional=["25", 1], context_aware="nearest_hint", sparse_hint_mult=0.9, sparse_nonhint_mult=0.8,
+                    sparse_mask_mult=0.7),
+        "23": _node("ACN_SparseCtrlIndexMethodNode", indexes="0, 5,-1"),
+        "24": _node("RepeatImageBatch", image=["40", 0], amount=2),
+        "25": _node("ACN_DefaultUniversalWeights", cn_extras=["26", 0]),
+        "26": _node("ACN_SparseCtrlWeightExtras", sparse_hint_mult=0.5, sparse_nonhint_mult=1.0, sparse_mask_mult=1.0),
+        "31": _node("LoadMotionModule", **{**_LOADED, "motion_module": "v3_sd15_mm.ckpt"}),
+    },
 }  # fmt: skip
 """API prompts: what each node is given, however it was saved."""
 SCENES |= {
@@ -377,6 +466,43 @@ STORED: dict[str, dict[str, Any]] = {
         "10": [V2],
         "11": ["v2_lora_TiltUp.ckpt", 1.0],
         "12": [8, 1, 2, "uniform", False],
+    },
+    "a ControlNet of 2023 with keyframes on its loader": {
+        "20": [0.7, 0.0, 0.9],
+        "21": [ADAPTER],
+        "22": [0.0],
+        "23": [0.825, False],
+        "24": [0, 0.5],
+        "25": [2, FRAMES, 1.0, 0.2, "ease-in", False],
+        "31": [V2, "auto", "legacy", 0, "authors"],
+        "40": ["example.png", "image"],
+    },
+    "a ControlNet of 2024 with keyframes over steps": {
+        "20": [1, 0, 1, ""],
+        "22": [0.3, 0.6, 0.2, True, 1, ""],
+        "23": [0.0, 0.25, 1.0, 0.5, "linear", 5, 0.0, True, False, ""],
+        "24": ["0=1.0, 2:4=0.5, -1=0.8", False, ""],
+        "27": [0.9, 0.9, 0.9, 0.9, 0.0, ""],
+        "31": [V2, "auto", "legacy", 0, "authors"],
+        "40": ["example.png", "image"],
+    },
+    "a ControlNet on one prompt": {
+        "20": [0.9, 0.0, 0.4],
+        "27": [""],
+        "31": [V2, "auto", "legacy", 0, "authors"],
+        "40": ["example.png", "image"],
+    },
+    "SparseCtrl RGB of 2024": {
+        "20": [0.8, 0, 1],
+        "21": [SPARSE.format("rgb"), True, 1, 1],
+        "31": ["v3_sd15_mm.ckpt", "auto", "legacy", 0, "authors"],
+        "40": ["example.png", "image"],
+    },
+    "SparseCtrl scribble by index": {
+        "21": [SPARSE.format("scribble"), True, 0.9, 1.1, "nearest_hint", 0.9, 0.8, 0.7],
+        "26": [0.5, 1.0, 1.0, ""],
+        "31": ["v3_sd15_mm.ckpt", "auto", "legacy", 0, "authors"],
+        "40": ["example.png", "image"],
     },
 }
 _TEXTS, _FOUR = list(_AROUND.values()), list(_WEIGHTS.values())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from .old_graphs import FRAMES, LCM, V1, V2, saved_graph
+from .old_graphs import ADAPTER, FRAMES, LCM, SPARSE, V1, V2, saved_graph
 
 INNER = 900
 """The number of a node in a subgraph."""
@@ -97,6 +97,29 @@ VARIANTS: dict[str, dict[str, list[Any]]] = {
         "7": [[8, 0, True, "old", "image/webp", True, "/view?filename=old_00001_.webp&type=output"]],
         "10": [{"model_name": V2}],
     },
+    "a ControlNet of 2023 with keyframes on its loader": {
+        "20": [[0.7, 0, 0.9, ""], {"strength": 0.7, "start_percent": 0, "end_percent": 0.9}],
+        "21": [[ADAPTER, ""]],
+        "22": [[0, 1, 0], [0, 1, 0, True, True], [0, 1, 0, True, 1, ""]],
+        "23": [[0.825], [0.825, False, 1], [0.825, False, 1, ""]],
+        "24": [[0, 0.5, ""]],
+        "25": [[2, FRAMES, 1, 0.2, "ease-in"], [2, FRAMES, 1, 0.2, "ease-in", False, ""]],
+    },
+    "a ControlNet of 2024 with keyframes over steps": {
+        "20": [[1, 0, 1]],
+        "22": [[0.3, 0.6, 0.2, True, True], [0.3, 0.6, 0.2, True, 1]],
+        "23": [[0, 0.25, 1, 0.5, "linear", 5, 0, True, False]],
+        "24": [["0=1.0, 2:4=0.5, -1=0.8"], ["0=1.0, 2:4=0.5, -1=0.8", False]],
+    },
+    "SparseCtrl RGB of 2024": {
+        "21": [[SPARSE.format("rgb"), True, 1, 1, "nearest_hint", 1, 1, 1], [SPARSE.format("rgb"), True]],
+        "23": [["starting", ""]],
+    },
+    "SparseCtrl scribble by index": {
+        "21": [[SPARSE.format("scribble"), True, 0.9, 1.1, "nearest_hint", 0.9, 0.8, 0.7, ""]],
+        "23": [["0, 5,-1", ""]],
+        "26": [[0.5, 1, 1]],
+    },
 }
 """Per scene and node: other stored values that mean the same; None is a node without any."""
 
@@ -148,6 +171,27 @@ OTHER_VALUES: dict[str, Told] = {
     "a list of CFGs": Told(
         "first generation with every setting", "16", [0.1, 0.9, True],
         {"start_percent": 0.1, "end_percent": 0.9, "print_keyframes": True}, "ADE_CustomCFGKeyframeFromList",
+    ),
+    "SparseCtrl of two days in 2024": Told(
+        "SparseCtrl scribble by index", "21", [SPARSE.format("scribble"), True, 0.9, 1.1, True, 0.9, 0.8, 0.7], {},
+    ),
+    "weights of a mask with locks": Told(
+        "a ControlNet on one prompt", "27", [0.5, 1, True, False, 0.9],
+        {"min_base_multiplier": 0.5, "max_base_multiplier": 1.0, "lock_min": True, "lock_max": False, "uncond_multiplier": 0.9},
+        "ScaledSoftMaskedUniversalWeights",
+    ),
+    "weights of a mask": Told(
+        "a ControlNet on one prompt", "27", [0.5, 1, 0.9],
+        {"min_base_multiplier": 0.5, "max_base_multiplier": 1.0, "lock_min": False, "lock_max": False, "uncond_multiplier": 0.9},
+        "ScaledSoftMaskedUniversalWeights",
+    ),
+    "a list of strengths whose input was stored": Told(
+        "a ControlNet on one prompt", "27", [-1, 0.1, 0.9, 0, True, False, ""],
+        {"start_percent": 0.1, "end_percent": 0.9, "null_latent_kf_strength": 0.0, "inherit_missing": True, "print_keyframes": False},
+        "ACN_TimestepKeyframeFromStrengthList",
+    ),
+    "latent keyframes of a list whose input was stored": Told(
+        "a ControlNet on one prompt", "27", [-1, True], {"print_keyframes": True}, "LatentKeyframeBatchedGroup",
     ),
     "a motion LoRA by its path": Told("second generation", "17", ["", 0.7], {"strength": 0.7}, "ADMD_LoadLora"),
 }  # fmt: skip

@@ -55,6 +55,11 @@ function withStretch(values) {
   return values.length === 6 || values.length === 7 ? [...values.slice(0, 3), 0, ...values.slice(3)] : values;
 }
 
+// [min_base_multiplier, max_base_multiplier, uncond_multiplier]; the first ones had two switches before the last.
+function withLocks(values) {
+  return values.length > 2 && !isSwitch(values[2]) ? [...values.slice(0, 2), false, false, ...values.slice(2)] : values;
+}
+
 const ORDERS = {
   ADE_AnimateDiffSamplingSettings: withSeed,
   ADE_AnimateDiffLoaderWithContext: loaderWithContext,
@@ -64,6 +69,9 @@ const ORDERS = {
   ADE_LoraHookKeyframeFromStrengthList: withoutFirst((values) => isSwitch(values[3])),
   ADMD_LoadLora: withoutFirst((values) => typeof values[0] === "string"),
   AnimateDiffCombine: combineOfArtVentureX,
+  ACN_TimestepKeyframeFromStrengthList: withoutFirst((values) => isSwitch(values[4]) && !isSwitch(values[3])),
+  LatentKeyframeBatchedGroup: withoutFirst((values) => typeof values[0] === "number"),
+  ScaledSoftMaskedUniversalWeights: withLocks,
 };
 
 // FizzNodes: the fields of earlier versions, where they are not the first ones of a row. A list is known by its length and by where

@@ -9,12 +9,14 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ...sampling.host.graph import at_start, known_ids, withdraw
-from . import artventure, evolved, fizz, motion_director
+from . import artventure, controlnet, evolved, fizz, motion_director
 from .adapter import node_of
 from .rows import OldNode
 
 PACKS: dict[str, tuple[OldNode, ...]] = {
     "AnimateDiff-Evolved": evolved.NODES,
+    "Advanced-ControlNet": controlnet.NODES,
+    "images of a folder": controlnet.IMAGES,
     "ArtVentureX": artventure.NODES,
     "ADMotionDirector": motion_director.NODES,
     "FizzNodes": fizz.NODES,

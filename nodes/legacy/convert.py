@@ -13,6 +13,8 @@ from . import known_rows
 from .rows import WIDGETS, Given, Link, OldNode, is_link
 
 PromptNodes = dict[str, dict[str, Any]]
+READ_IN_A_RUN = WIDGETS | {"LATENT"}
+"""What an expander may read in a run and do without on paper; on other sockets that are not links travels data of old nodes."""
 FindFile = Callable[[str, str], str | None]
 """What a model file is called on this machine, by folder and name; None for one that is not there."""
 
@@ -71,7 +73,7 @@ def replaced(row: OldNode, inputs: Mapping[str, Any], graph: Rewriting) -> tuple
         ValueError: an input comes from a node that cannot be replaced, or its value is not known before a run.
     """
     given = Given(row, inputs)
-    data = [entry.name for entry in row.fields if is_link(given[entry.name]) and not entry.is_linked and entry.kind not in WIDGETS]
+    data = [entry.name for entry in row.fields if is_link(given[entry.name]) and not entry.is_linked and entry.kind not in READ_IN_A_RUN]
     if data:
         raise ValueError(f"its {data[0]} comes from a node that is not replaced")
     unknown = [entry.name for entry in row.fields if is_link(given[entry.name]) and not entry.is_linked]

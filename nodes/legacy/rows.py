@@ -15,7 +15,7 @@ Link = list[Any]
 
 BY_LINK = {
     "AUDIO", "CAMERACTRL_POSES", "CLIP", "CONDITIONING", "CONTEXT_OPTIONS", "CONTROL_NET", "FLOATS", "GUIDER", "HOOKS", "HOOK_KEYFRAMES", "IMAGE", "INTS",
-    "LATENT", "MASK", "MODEL", "MOTION_MODEL_ADE", "MULTIVAL", "NOISE", "SIGMAS", "TIMESTEPS_RANGE", "TK_SHORTCUT", "VAE", "VIDEO",
+    "LATENT", "MASK", "MODEL", "MOTION_MODEL_ADE", "MULTIVAL", "NOISE", "SIGMAS", "TIMESTEPS_RANGE", "VAE", "VIDEO",
 }  # fmt: skip
 """Sockets whose inputs an expander is given as a link, for one of its own nodes. What travels on all others is plain data, made and
 read by expanders."""

@@ -1,7 +1,7 @@
 """The strength of a ControlNet, T2I-Adapter or SparseCtrl over frames, steps and regions of the picture.
 
-``with_control_curve`` puts a ``CurvedControl`` where the control was that was applied last. Called by ``nodes.schedule`` and
-``controls.sparse``; ``windows.controls`` cuts it to context windows.
+``with_control_curve`` puts a ``CurvedControl`` where the control was that was applied last, ``curved_control`` one in place of a
+control that is not applied yet. Called by ``nodes.schedule`` and ``controls.sparse``; ``windows.controls`` cuts it to context windows.
 """
 
 from __future__ import annotations
@@ -21,12 +21,17 @@ from ..timeline.curve import Curve, value_at
 
 
 class CurvedControl(ControlBase):
-    """A control in a chain, multiplied by a curve. It owns ``inner``, a copy of the control without the rest of the chain."""
+    """A control in a chain, multiplied by a curve. It owns ``inner``, a copy of the control without the rest of the chain.
 
-    def __init__(self, control: ControlBase, curve: Curve) -> None:
+    Attributes:
+        falloff: see ``softened``.
+    """
+
+    def __init__(self, control: ControlBase, curve: Curve, falloff: float = 1.0) -> None:
         super().__init__()
         self.inner = control.copy()
         self.curve = curve
+        self.falloff = falloff
         self.previous_controlnet = control.previous_controlnet
         self._sampling: Any = None
 
@@ -42,6 +47,15 @@ class CurvedControl(ControlBase):
         return cut
 
     # --- what the host asks of a control ---
+
+    def set_cond_hint(self, *args: Any, **more: Any) -> CurvedControl:
+        """Called by Apply ControlNet with the images, the strength and the rest, on a copy."""
+        self.inner.set_cond_hint(*args, **more)
+        return self
+
+    def set_extra_arg(self, argument: str, value: Any = None) -> None:
+        """Called by Set Union ControlNet Type, on a copy."""
+        self.inner.set_extra_arg(argument, value)
 
     def pre_run(self, model: Any, percent_to_timestep_function: Any) -> None:
         """Called by the host before a run."""
@@ -59,7 +73,7 @@ class CurvedControl(ControlBase):
         if own is None:
             return before
         weights = self._weights(x_noisy, t, batched_number, transformer_options)
-        return self.control_merge(weighted_residuals(own, weights), before, None)
+        return self.control_merge(weighted_residuals(softened(own, self.falloff), weights), before, None)
 
     def _weights(self, x: Tensor, sigma: Tensor, conds: int, options: HostOptions) -> float | Tensor:
         value = value_at(self.curve, call_of(options, x, conds, self._sampling, sigma))
@@ -85,7 +99,7 @@ class CurvedControl(ControlBase):
 
     def copy(self) -> CurvedControl:
         """Called by Apply ControlNet and by curves around this one."""
-        return CurvedControl(self.inner, self.curve)
+        return CurvedControl(self.inner, self.curve, self.falloff)
 
     def deepclone_multigpu(self, load_device: torch.device, autoregister: bool = False) -> CurvedControl:
         """Called by the host for another device."""
@@ -109,8 +123,45 @@ def weighted_residuals(residuals: Residuals, weights: float | Tensor) -> Residua
     return {stage: [None if x is None else weighted(x, weights) for x in blocks] for stage, blocks in residuals.items()}
 
 
-def with_control_curve(conditioning: Iterable[Conditioning], curve: Curve) -> list[Conditioning]:
-    """Several CONDITIONINGs whose control applied last follows the curve. Those given are not changed.
+FALLOFF_OF_ADAPTERS = (0, 1, 2, 7)
+"""Powers for the four levels of a T2I-Adapter, the deepest first; it lists three blocks for each."""
+
+
+def softened(residuals: Residuals, falloff: float) -> Residuals:
+    """What a control adds, less in blocks further from the middle of the UNet, where details are: soft weights.
+
+    Of the ``n`` blocks that a ControlNet lists from the first to the deepest, block ``i`` is multiplied by ``falloff ** (n - i)``,
+    the middle by 1. T2I-Adapters: see ``FALLOFF_OF_ADAPTERS``. Source: sd-webui-controlnet, "my prompt is more important", whose
+    falloff is 0.825; Advanced-ControlNet's scaled soft weights.
+    """
+    if falloff == 1.0:
+        return residuals
+    last = len(FALLOFF_OF_ADAPTERS) - 1
+
+    def power(stage: str, number: int, count: int) -> int:
+        if stage == "output":
+            return count - number
+        return FALLOFF_OF_ADAPTERS[min(number // 3, last)] if stage == "input" else 0
+
+    return {
+        stage: [None if x is None else x * falloff ** power(stage, number, len(blocks)) for number, x in enumerate(blocks)]
+        for stage, blocks in residuals.items()
+    }
+
+
+def curved_control(control: Any, curve: Curve, falloff: float = 1.0) -> CurvedControl:
+    """CONTROL_NET -> CONTROL_NET that follows the curve wherever it is applied. That given is not changed.
+
+    Raises:
+        ValueError: it is no control.
+    """
+    if not isinstance(control, ControlBase):
+        raise ValueError(f"Needed a ControlNet, T2I-Adapter or SparseCtrl; got {type(control).__name__}. Connect one from its loader.")
+    return CurvedControl(control, curve, falloff)
+
+
+def with_control_curve(conditioning: Iterable[Conditioning], curve: Curve, falloff: float = 1.0) -> list[Conditioning]:
+    """Several CONDITIONINGs whose control applied last follows the curve, ``softened``. Those given are not changed.
 
     A control that they share becomes one object again: the host evaluates prompts together only if they have the same.
 
@@ -125,7 +176,7 @@ def with_control_curve(conditioning: Iterable[Conditioning], curve: Curve) -> li
             control = options.get("control")
             if control is not None:
                 if id(control) not in made:
-                    made[id(control)] = CurvedControl(control, curve)
+                    made[id(control)] = CurvedControl(control, curve, falloff)
                 options = {**options, "control": made[id(control)]}
             curved[-1].append([cond, options])
     if not made:

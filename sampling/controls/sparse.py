@@ -17,7 +17,7 @@ from torch import Tensor
 from ...motion.module import Modulation
 from ...motion.sparse_control import RGB, SCRIBBLE, SparseConfig
 from ..frames import call_of
-from ..host.controls import SD15, Conditioning, Conds, ControlNet, Residuals, apply_control
+from ..host.controls import OWN_KINDS, SD15, Conditioning, Conds, ControlNet, Residuals, apply_control
 from ..host.memory import ModelPatcher, kept_loaded
 from ..host.sample import VAE, pixels_per_latent, scaled_to
 from ..host.wrappers import HostOptions
@@ -268,7 +268,9 @@ def check_controls(conds: Conds, families: Sequence[str]) -> list[str]:
 
 
 def _check_ordinary(control: Any) -> None:
-    """Raise ValueError for a SparseCtrl scribble file that was loaded as an ordinary ControlNet."""
+    """Raise ValueError for a SparseCtrl scribble file that was loaded as an ordinary ControlNet; other packs have theirs of the same form."""
+    if type(control).__module__ != OWN_KINDS:
+        return
     layers = getattr(getattr(control, "control_model", None), "input_hint_block", None)
     first = next(iter(layers.children()), None) if layers is not None else None
     if getattr(first, "in_channels", 3) == 4 and not control.concat_mask:

@@ -479,7 +479,7 @@ def added(model: Any, positive: list[Any], frames: int, steps: int = 1) -> list[
     def note(apply_model: Any, args: dict[str, Any]) -> Tensor:
         given, count = args["c"], len(args["cond_or_uncond"])
         indices = frames_of_call(given["transformer_options"], args["input"].shape[0] // count)[0]
-        values = given["control"]["middle"][0][:, 0, 0, 0].view(-1, len(indices)) if "control" in given else torch.zeros(1, len(indices))
+        values = given["control"]["middle"][0][:, 0, 0, 0].view(-1, len(indices)) if given.get("control") else torch.zeros(count, len(indices))
         found.extend((indices, row) for row in values.tolist())
         return args["input"]
 

@@ -15,7 +15,7 @@ from animatediff_native.demo.tiny_sparse_control import sparse_control
 from animatediff_native.nodes.sparse_control import SparseCtrlApply
 from animatediff_native.sampling.controls import sparse_network
 from animatediff_native.sampling.controls.placement import SparseSettings, describe_placement, placed
-from animatediff_native.sampling.controls.sparse import SparseControl, load_sparse_control
+from animatediff_native.sampling.controls.sparse import SparseControl, check_controls, load_sparse_control
 from animatediff_native.sampling.run.animate import animate
 from animatediff_native.sampling.timeline.curve import make_curve
 from animatediff_native.sampling.windows.options import WindowOptions
@@ -350,6 +350,12 @@ def test_its_file_in_the_ordinary_loaders_place(model, other_motion, controls) -
     with pytest.raises(ValueError, match="takes 4 channels, as SparseCtrl scribble does. Load the file with Load SparseCtrl"):
         clip(animated, conds)
     assert torch.isfinite(run_ksampler(animated)).all()
+
+    class OfAnotherPack(comfy.controlnet.ControlNet):
+        """Knows what the fourth channel is for."""
+
+    other = OfAnotherPack(controls["scribble"].control_model, load_device=torch.device("cpu"))
+    check_controls({"positive": [{"control": other}]}, ["v3"])
 
 
 def test_what_images_need(controls) -> None:

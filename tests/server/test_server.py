@@ -33,6 +33,7 @@ NODES = {
     "ValueCurve",
     "ApplyCFGCurve",
     "ApplyControlCurve",
+    "SetControlCurve",
     "ApplyFrameNoise",
     "RandomFrameNoise",
     "ApplyFreeInit",
