@@ -14,6 +14,7 @@ from pathlib import Path
 from .animate import animate
 from .cache import SetupError, say
 from .client import PromptError
+from .convert import convert as convert_graph
 from .environment import DEFAULT_HOST, REPOSITORY, VERSIONS, Environment, Options, child_environment, prepare
 from .server import Server
 
@@ -97,6 +98,14 @@ def bench(environment: Environment, options: argparse.Namespace) -> int:
             process.terminate()  # asked, not forced: it may have servers to end. Does nothing when it has ended by itself
 
 
+def convert(environment: Environment, options: argparse.Namespace) -> int:
+    """Rewrite a graph made with AnimateDiff-Evolved or another pack into nodes of this one.
+
+    The exit status is 0 when none is left, 1 when some are, and 2 when nothing was written.
+    """
+    return convert_graph(environment, options.old, options.new, options.models)
+
+
 def serve(environment: Environment, options: argparse.Namespace) -> int:
     """Run ComfyUI with this pack and the tiny models until Ctrl-C."""
     with Server(environment, None, options.port or 8188) as server:
@@ -115,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--host", default=DEFAULT_HOST, metavar="VERSION", help=f"ComfyUI version ({versions})")
     parser = argparse.ArgumentParser(prog="dev.py", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for run in (demo, test, lint, bench, serve):
+    for run in (demo, test, lint, bench, convert, serve):
         command = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__, parents=[shared])
         command.set_defaults(run=run)
         if run in (demo, serve):
@@ -127,6 +136,10 @@ def _parser() -> argparse.ArgumentParser:
         elif run is bench:
             names = sorted(path.stem for path in (REPOSITORY / "bench").glob("*.py") if path.stem != "__init__")
             command.add_argument("name", choices=names, help="which one")
+        elif run is convert:
+            command.add_argument("old", type=Path, metavar="OLD", help="a graph: .json, or a .png, .webp or .mp4 with one in it")
+            command.add_argument("new", type=Path, metavar="NEW", help="the .json file to write, of the same kind")
+            command.add_argument("--models", type=Path, metavar="FOLDER", help="name the model files of this folder, not those in the graph")
         elif run is serve:
             command.add_argument("--no-browser", action="store_true", help="do not open a browser")
     return parser
@@ -154,5 +167,5 @@ def main() -> int:
         return 130
     except (SetupError, PromptError, OSError, RuntimeError, ValueError) as error:
         sys.stderr.write(f"\ndev.py {options.run.__name__}: {error}\n")
-        return 1
+        return 2 if options.run is convert else 1  # there, 1 says that a graph was written, with nodes left
 

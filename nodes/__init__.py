@@ -8,6 +8,7 @@ from .beta_schedule import ApplyBetaSchedule
 from .context import ApplyContextWindows, ContextWindowOptions, PreviewContextWindows
 from .files import register_model_folders
 from .legacy import OldNodes
+from .legacy.saved.serve import serve_conversion
 from .load import ApplyDomainAdapter, ApplyMotionLoRA, LoadMotionModule, LoadSparseCtrl
 from .noise import ApplyFrameNoise, ApplyFreeInit, RandomFrameNoise
 from .sample import AnimateDiffSampler, PinFrames, SetLatentFrames
@@ -54,6 +55,7 @@ class AnimateDiffExtension(ComfyExtension):
     async def on_load(self) -> None:
         """Called once, before the node list is read."""
         register_model_folders()
+        serve_conversion()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [*NODES, *OldNodes().listed()]

@@ -1,11 +1,11 @@
 """Rewrite a graph of another pack into our own nodes and the host's: the same expanders, run on a graph instead of inside a run.
 
-``converted_prompt`` does it for API prompts; ``convert_saved`` for what the front end saves.
+``converted_prompt`` does it for API prompts; the room ``saved`` for what the front end saves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +13,35 @@ from . import known_rows
 from .rows import WIDGETS, Given, Link, OldNode, is_link
 
 PromptNodes = dict[str, dict[str, Any]]
-READ_IN_A_RUN = WIDGETS | {"LATENT"}
-"""What an expander may read in a run and do without on paper; on other sockets that are not links travels data of old nodes."""
 FindFile = Callable[[str, str], str | None]
 """What a model file is called on this machine, by folder and name; None for one that is not there."""
+NodeInfo = Callable[[str], Mapping[str, Any] | None]
+"""The definition of a node type, as the host tells it to a browser; None for one that it does not have."""
+SHARED = {
+    "AUDIO", "CLIP", "CONDITIONING", "CONTROL_NET", "FLOATS", "GUIDER", "HOOKS", "HOOK_KEYFRAMES", "IMAGE", "INTS", "LATENT", "MASK", "MODEL",
+    "NOISE", "SIGMAS", "TIMESTEPS_RANGE", "VAE", "VIDEO", "VHS_FILENAMES",
+}  # fmt: skip
+"""Sockets that nodes of the host and of any pack understand, besides those of fields. All others of old nodes are understood by old nodes alone."""
+
+
+class NotKnownError(ValueError):
+    """An expander looked at a value that is not known before a run."""
+
+
+class Later(list[Any]):
+    """A link to a value that is not known before a run: an expander may hand it on, and not look at it."""
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("not known before a run")
+
+    def __bool__(self) -> bool:
+        raise TypeError("not known before a run")
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError("not known before a run")
+
+    def __str__(self) -> str:
+        raise TypeError("not known before a run")
 
 
 @dataclass
@@ -48,7 +73,8 @@ class Rewriting:
     def node(self, kind: str, /, **inputs: Any) -> Link:
         """A new node and the link to its first output."""
         key = next(self._ids)
-        self.made[key] = {"class_type": kind, "inputs": {name: value for name, value in inputs.items() if value is not None}}
+        given = {name: [value[0], value[1]] if is_link(value) else value for name, value in inputs.items() if value is not None}
+        self.made[key] = {"class_type": kind, "inputs": given}
         return [key, 0]
 
     def file(self, folder: str, name: Any) -> str:
@@ -66,50 +92,109 @@ class Rewriting:
             self._report.notes.append(sentence)
 
 
-def replaced(row: OldNode, inputs: Mapping[str, Any], graph: Rewriting) -> tuple[Any, ...]:
+def replaced(row: OldNode, inputs: Mapping[str, Any], graph: Rewriting, from_old: Collection[str]) -> tuple[Any, ...]:
     """What each output of an old node becomes: a link to a new node, a value, or data for other old nodes.
 
+    Args:
+        from_old: the inputs that come from old nodes which have been replaced.
+
     Raises:
-        ValueError: an input comes from a node that cannot be replaced, or its value is not known before a run.
+        ValueError: an input comes from a node that cannot be replaced.
+        NotKnownError: the value of an input is not known before a run, and an expander had to know it.
     """
     given = Given(row, inputs)
-    data = [entry.name for entry in row.fields if is_link(given[entry.name]) and not entry.is_linked and entry.kind not in READ_IN_A_RUN]
-    if data:
-        raise ValueError(f"its {data[0]} comes from a node that is not replaced")
-    unknown = [entry.name for entry in row.fields if is_link(given[entry.name]) and not entry.is_linked]
+    linked = [entry for entry in row.fields if is_link(given[entry.name])]
+    known = row.known_names()
+    trusted = {known[name].name for name in from_old if name in known}
+    foreign = [entry.name for entry in linked if not _is_shared(entry.kind) and not (entry.is_linked and entry.name in trusted)]
+    if foreign and foreign[0] in trusted:
+        raise NotKnownError(f"its {foreign[0]} would have to be known before a run")
+    if foreign:
+        raise ValueError(f"its {foreign[0]} comes from a node that is not replaced")
+    unknown = [entry.name for entry in linked if not entry.is_linked]
+    if given.unknown:
+        graph.say(f"{row.title}: {', '.join(given.unknown)} is not known here and has no effect.")
     try:
-        made = row.expand(given, graph)
+        made = row.expand(Given(row, {**inputs, **{name: Later((given[name][0], given[name][1])) for name in unknown}}), graph)
     except (TypeError, AttributeError) as error:
         if not unknown:
-            raise
-        raise ValueError(f"its {unknown[0]} is connected, and would have to be known before a run") from error
-    return made if len(row.outputs) > 1 else (made,)
+            raise ValueError(f"its values cannot be read ({error})") from error
+        raise NotKnownError(f"its {unknown[0]} is connected, and would have to be known before a run") from error
+    outputs = made if len(row.outputs) > 1 else (made,)
+    return tuple([value[0], value[1]] if isinstance(value, Later) else value for value in outputs)
+
+
+def hands_on(row: OldNode, number: int, value: Any) -> bool:
+    """Whether other nodes than old ones understand what an output of an old node has become."""
+    return number < len(row.outputs) and _is_shared(row.outputs[number][1]) and (is_link(value) or isinstance(value, int | float | str))
+
+
+def _is_shared(kind: str) -> bool:
+    return any(part in SHARED or part in WIDGETS for part in kind.split(","))
 
 
 def converted_prompt(prompt: PromptNodes, find: FindFile) -> tuple[PromptNodes, Report]:
     """An API prompt without old nodes, as far as they can be replaced, and what became of each.
 
-    What runs is the same: the new nodes are those that the old ones expand to.
+    What runs is the same: the new nodes are those that the old ones expand to. An old node that cannot be replaced stays, with those
+    that give it what only old nodes understand.
     """
-    rows, report, outputs, new = known_rows(), Report(), dict[str, tuple[Any, ...]](), PromptNodes()
-    ids = _fresh_ids(prompt)
-    for key in in_order(prompt):
-        node = prompt[key]
-        inputs = {name: resolved_input(value, outputs) for name, value in node["inputs"].items()}
-        row = rows.get(node["class_type"])
-        if row is not None:
-            graph = Rewriting(ids, find, report)
-            try:
-                outputs[key] = replaced(row, inputs, graph)
-            except ValueError as error:
-                report.left.append(f"{row.title} ({key}): {error}.")
+    kept: dict[str, str] = {}
+    while True:
+        attempt = _Attempt(prompt, find, kept)
+        if not attempt.stuck:
+            return attempt.new, attempt.report
+        kept |= attempt.stuck
+
+
+class _Attempt:
+    """A prompt with all old nodes replaced but those in ``kept``.
+
+    Attributes:
+        stuck: old nodes that turned out to have to stay too, and why.
+    """
+
+    def __init__(self, prompt: PromptNodes, find: FindFile, kept: Mapping[str, str]) -> None:
+        self.new, self.report, self.stuck = PromptNodes(), Report(), dict[str, str]()
+        self._rows, self._find, self._ids, self._prompt = known_rows(), find, _fresh_ids(prompt), prompt
+        self._outputs: dict[str, tuple[Any, ...]] = {}
+        for key in in_order(prompt):
+            if key in kept or prompt[key]["class_type"] not in self._rows:
+                self._keep(key, kept.get(key))
             else:
-                new |= graph.made
-                kinds = ", ".join(made["class_type"] for made in graph.made.values())
-                report.done.append(f"{row.title} ({key}): {kinds or 'its values went into the nodes that use them'}.")
-                continue
-        new[key] = {**node, "inputs": {name: _kept(value, node["inputs"][name]) for name, value in inputs.items()}}
-    return new, report
+                self._replace(key, self._rows[prompt[key]["class_type"]])
+
+    def _replace(self, key: str, row: OldNode) -> None:
+        inputs = {name: resolved_input(value, self._outputs) for name, value in self._prompt[key]["inputs"].items()}
+        graph = Rewriting(self._ids, self._find, self.report)
+        try:
+            self._outputs[key] = replaced(row, inputs, graph, self._from_old(key))
+        except ValueError as error:
+            self.stuck[key] = str(error)
+            return
+        self.new |= graph.made
+        self.report.done.append(f"{row.title} ({key}): {names_of(graph.made)}.")
+
+    def _from_old(self, key: str) -> list[str]:
+        inputs = self._prompt[key]["inputs"]
+        return [name for name, value in inputs.items() if is_link(value) and value[0] in self._outputs]
+
+    def _keep(self, key: str, why: str | None) -> None:
+        node = self._prompt[key]
+        inputs = dict(node["inputs"])
+        for name, value in node["inputs"].items():
+            if is_link(value) and value[0] in self._outputs:
+                inputs[name] = resolved_input(value, self._outputs)
+                if not hands_on(self._rows[self._prompt[value[0]]["class_type"]], value[1], inputs[name]):
+                    self.stuck[value[0]] = f"{node['class_type']} ({key}) takes something from it and is not replaced"
+        self.new[key] = {**node, "inputs": inputs}
+        if why is not None:
+            self.report.left.append(f"{self._rows[node['class_type']].title} ({key}): {why}.")
+
+
+def names_of(made: PromptNodes) -> str:
+    """The new nodes of an old one, for the report."""
+    return ", ".join(node["class_type"] for node in made.values()) or "its values went into the nodes that use them"
 
 
 def resolved_input(value: Any, outputs: Mapping[str, tuple[Any, ...]]) -> Any:
@@ -118,12 +203,6 @@ def resolved_input(value: Any, outputs: Mapping[str, tuple[Any, ...]]) -> Any:
         made = outputs[value[0]]
         return made[value[1]] if value[1] < len(made) else None
     return value
-
-
-def _kept(value: Any, before: Any) -> Any:
-    """An input of a node that is not replaced: never data that only old nodes understand."""
-    plain = is_link(value) or value is None or isinstance(value, bool | int | float | str | dict | list)
-    return value if plain else before
 
 
 def in_order(prompt: PromptNodes) -> list[str]:
