@@ -8,7 +8,7 @@ from .beta_schedule import ApplyBetaSchedule
 from .context import ApplyContextWindows, ContextWindowOptions, PreviewContextWindows
 from .files import register_model_folders
 from .legacy import OldNodes
-from .legacy.saved.serve import serve_conversion
+from .legacy.serve import serve_conversion
 from .load import ApplyDomainAdapter, ApplyMotionLoRA, LoadMotionModule, LoadSparseCtrl
 from .noise import ApplyFrameNoise, ApplyFreeInit, RandomFrameNoise
 from .sample import AnimateDiffSampler, PinFrames, SetLatentFrames

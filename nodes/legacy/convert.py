@@ -126,7 +126,8 @@ def replaced(row: OldNode, inputs: Mapping[str, Any], graph: Rewriting, from_old
 
 def hands_on(row: OldNode, number: int, value: Any) -> bool:
     """Whether other nodes than old ones understand what an output of an old node has become."""
-    return number < len(row.outputs) and _is_shared(row.outputs[number][1]) and (is_link(value) or isinstance(value, int | float | str))
+    plain = value is None or is_link(value) or isinstance(value, int | float | str)  # None is an input that nothing was connected to
+    return plain and number < len(row.outputs) and _is_shared(row.outputs[number][1])
 
 
 def _is_shared(kind: str) -> bool:

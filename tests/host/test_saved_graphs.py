@@ -56,7 +56,8 @@ def registered() -> Iterator[None]:
         for folder in ("animatediff_models", "animatediff_motion_lora"):
             patch.setitem(folder_paths.folder_names_and_paths, folder, ([], set()))
         primitives = (nodes_primitive.Float, nodes_primitive.Int, nodes_primitive.StringMultiline)
-        for node in (*NODES, *primitives, nodes_images.GetImageSize, nodes_images.SaveAnimatedWEBP, nodes_mask.SolidMask):
+        images = (nodes_images.GetImageSize, nodes_images.RepeatImageBatch, nodes_images.SaveAnimatedWEBP)
+        for node in (*NODES, *primitives, *images, nodes_mask.SolidMask):
             patch.setitem(nodes.NODE_CLASS_MAPPINGS, node.GET_SCHEMA().node_id, node)
         patch.setitem(nodes.NODE_CLASS_MAPPINGS, "ModelSamplingDiscrete", nodes_model_advanced.ModelSamplingDiscrete)
         yield

@@ -134,6 +134,11 @@ def _without_first(shows: Callable[[list[Any]], bool]) -> Callable[[list[Any]], 
     return lambda values: values[1:] if shows(values) else values
 
 
+def _with_locks(values: list[Any]) -> list[Any]:
+    """The first ones had no switches after the first two numbers."""
+    return [*values[:2], False, False, *values[2:]] if len(values) > 2 and not _is_switch(values[2]) else values
+
+
 ORDERS: dict[str, Callable[[list[Any]], list[Any]]] = {
     "ADE_AnimateDiffSamplingSettings": _with_seed,
     "ADE_AnimateDiffLoaderWithContext": _loader_with_context,
@@ -143,6 +148,9 @@ ORDERS: dict[str, Callable[[list[Any]], list[Any]]] = {
     "ADE_LoraHookKeyframeFromStrengthList": _without_first(lambda values: _is_switch(_at(values, 3))),
     "ADMD_LoadLora": _without_first(lambda values: isinstance(_at(values, 0), str)),
     "AnimateDiffCombine": _combine_of_artventure,
+    "ACN_TimestepKeyframeFromStrengthList": _without_first(lambda values: _is_switch(_at(values, 4)) and not _is_switch(_at(values, 3))),
+    "LatentKeyframeBatchedGroup": _without_first(lambda values: isinstance(_at(values, 0), int | float) and not isinstance(values[0], bool)),
+    "ScaledSoftMaskedUniversalWeights": _with_locks,
 }
 SWITCH = "print_output"
 """The only switch of a FizzNodes node; where it stands in a list tells its layouts apart."""

@@ -6,10 +6,10 @@ import json
 import logging
 from typing import Any
 
-from ....sampling.host.graph import node_info, serve
-from ...files import same_file
-from .. import known_rows
-from . import converted
+from ...sampling.host.graph import node_info, serve
+from ..files import same_file
+from . import known_rows
+from .saved import converted
 
 PATH = "/animatediff_native/convert"
 LARGEST_GRAPH = 8 * 2**20
