@@ -154,6 +154,12 @@ def _controlled(model: list[Any], negative: list[Any], *, frames: int = FRAMES) 
     }
 
 
+def _sampled_with(model: list[Any], positive: list[Any], negative: list[Any]) -> dict[str, Any]:
+    """The sampler of ``_base`` on other prompts."""
+    sampler = _base(model)["5"]
+    return {**sampler, "inputs": {**sampler["inputs"], "positive": positive, "negative": negative}}
+
+
 _SAMPLING = {"batch_offset": 0, "noise_type": "FreeNoise", "seed_gen": "comfy", "seed_offset": 0}
 
 # --- schedules -------------------------------------------------------------------------------------------------------
@@ -398,6 +404,47 @@ SCENES: dict[str, Prompt] = {
 }  # fmt: skip
 """API prompts: what each node is given, however it was saved."""
 SCENES |= {
+    "pictures, prompts and noise in one graph": _base(["10", 0]) | _saved() | {
+        "5": _sampled_with(["10", 0], ["20", 0], ["20", 1]),
+        "10": _node("ADE_UseEvolvedSampling", **_GEN2, m_models=["11", 0], context_options=["13", 0], sample_settings=["14", 0]),
+        "11": _node("ADE_ApplyAnimateDiffModelSimple", motion_model=["12", 0], scale_multival=["16", 0]),
+        "12": _node("ADE_LoadAnimateDiffModel", model_name="v3_sd15_mm.ckpt"),
+        "13": _node("ADE_StandardUniformContextOptions", context_length=4, context_stride=1, context_overlap=2, **_LATER),
+        "14": _node("ADE_AnimateDiffSamplingSettings", **_SAMPLING, seed_override=0, adapt_denoise_steps=False),
+        "15": _batch(**_AROUND, **_WEIGHTS),
+        "16": _node("ADE_MultivalDynamic", float_val=1.2),
+        "20": _node("ACN_AdvancedControlNetApply", positive=["15", 0], negative=["15", 1], control_net=["21", 0], image=["22", 0], strength=0.9,
+                    start_percent=0.0, end_percent=0.6),
+        "21": _node("ACN_SparseCtrlLoaderAdvanced", sparsectrl_name=SPARSE.format("rgb"), use_motion=True, motion_strength=1.0, motion_scale=1.0,
+                    sparse_method=["23", 0], context_aware="nearest_hint", sparse_hint_mult=1.0, sparse_nonhint_mult=1.0, sparse_mask_mult=1.0),
+        "22": _node("ACN_SparseCtrlRGBPreprocessor", image=["40", 0], vae=["1", 2], latent_size=["4", 0]),
+        "23": _node("ACN_SparseCtrlIndexMethodNode", indexes="3"),
+        "40": _node("LoadImage", image="example.png"),
+    },
+    "a ControlNet, a schedule on the checkpoint and the loader of 2023": _base(["10", 0]) | _combined(format="image/webp") | {
+        "1": _node("CheckpointLoaderSimpleWithNoiseSelect", ckpt_name="tiny_sd15.safetensors", beta_schedule="sqrt_linear (AnimateDiff)",
+                   use_custom_scale_factor=False, scale_factor=0.18215),
+        "4": _node("ADE_EmptyLatentImageLarge", width=64, height=64, batch_size=FRAMES),
+        "5": _sampled_with(["10", 0], ["20", 0], ["20", 1]),
+        "10": _node("ADE_AnimateDiffLoaderWithContext", model=["20", 2], model_name=V2, beta_schedule="autoselect", context_options=["11", 0],
+                    motion_lora=["12", 0], motion_scale=1.0, apply_v2_models_properly=True),
+        "11": _node("ADE_AnimateDiffUniformContextOptions", **{**_UNIFORM, "closed_loop": True}, **_LATER),
+        "12": _node("ADE_AnimateDiffLoRALoader", name="v2_lora_RollingClockwise.ckpt", strength=0.6),
+        "20": _node("ACN_AdvancedControlNetApply", positive=["2", 0], negative=["3", 0], control_net=["21", 0], image=["40", 0], strength=0.5,
+                    start_percent=0.0, end_percent=1.0, model_optional=["1", 0]),
+        "21": _node("ControlNetLoaderAdvanced", control_net_name=ADAPTER),
+        "40": _node("LoadImage", image="example.png"),
+    },
+    "views with sample settings": _base(["10", 0]) | _saved() | {
+        "10": _node("ADE_UseEvolvedSampling", **{**_GEN2, "beta_schedule": "use existing"}, m_models=["11", 0], context_options=["13", 0],
+                    sample_settings=["15", 0]),
+        "11": _node("ADE_ApplyAnimateDiffModel", motion_model=["12", 0], start_percent=0.0, end_percent=0.9),
+        "12": _node("ADE_LoadAnimateDiffModel", model_name=V2),
+        "13": _node("ADE_StandardStaticContextOptions", context_length=6, context_overlap=2, **{**_LATER, "fuse_method": "pyramid"}, view_opts=["14", 0]),
+        "14": _node("ADE_StandardStaticViewOptions", view_length=4, view_overlap=2, fuse_method="pyramid"),
+        "15": _node("ADE_AnimateDiffSamplingSettings", batch_offset=2, noise_type="constant", seed_gen="auto1111", seed_offset=-3, seed_override=0,
+                    adapt_denoise_steps=False),
+    },
     "prompt schedules of every version": _LAYOUTS,
     "prompt schedules by latents and of one frame": _BY_LATENTS,
     "values, texts and numbers in prompts": _VALUES,
@@ -508,6 +555,20 @@ STORED: dict[str, dict[str, Any]] = {
 _TEXTS, _FOUR = list(_AROUND.values()), list(_WEIGHTS.values())
 _SIZES = list(_LARGE.values())
 STORED |= {
+    "pictures, prompts and noise in one graph": {
+        "10": ["autoselect"], "11": [], "12": ["v3_sd15_mm.ckpt", ""], "13": [4, 1, 2, "flat", False, 0, 1, ""],
+        "14": [0, "FreeNoise", "comfy", 0, 0, False, ""], "16": [1.2, ""], "20": [0.9, 0, 0.6], "21": [SPARSE.format("rgb"), True, 1, 1], "22": None,
+        "23": ["3"], "40": ["example.png", "image"],
+    },
+    "a ControlNet, a schedule on the checkpoint and the loader of 2023": {
+        "1": ["tiny_sd15.safetensors", "sqrt_linear (AnimateDiff)", False, 0.18215], "4": [64, 64, FRAMES], "7": [8, 0, "old", "image/webp", False, True],
+        "10": [V2, "autoselect", 1, True], "11": [4, 1, 1, "uniform", True, "flat", False, 0, 1, ""], "12": ["v2_lora_RollingClockwise.ckpt", 0.6, ""],
+        "20": [0.5, 0, 1], "21": [ADAPTER], "40": ["example.png", "image"],
+    },
+    "views with sample settings": {
+        "10": ["use existing"], "11": [0, 0.9, ""], "12": [V2], "13": [6, 2, "pyramid", False, 0, 1, ""], "14": [4, 2, "pyramid"],
+        "15": [2, "constant", "auto1111", -3, False, ""],
+    },
     "prompt schedules of every version": {
         "10": [TRAVEL, FRAMES, *_TEXTS, *_FOUR],
         "11": [TRAVEL, FRAMES, 0, *_TEXTS, *_FOUR],
