@@ -59,11 +59,12 @@ def same_file(folder: str, name: str) -> str | None:
         first in the host's order if there are several, and None if there is none.
     """
     names = files_in(folder)
-    plain = name.replace("\\", "/")
+    if name in names:
+        return name
     for alike in (_whole, _base, _stem):
-        found = [candidate for candidate in names if alike(candidate) == alike(plain)]
-        if found:
-            return name if name in found else found[0]
+        wanted = alike(name)
+        if (found := next((candidate for candidate in names if alike(candidate) == wanted), None)) is not None:
+            return found
     return None
 
 

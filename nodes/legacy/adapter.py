@@ -11,7 +11,7 @@ from ...sampling.host.graph import GraphBuilder
 from ...sampling.host.sample import warn
 from ..files import files_in, modified, same_file
 from ..types import CATEGORY
-from .rows import WIDGETS, Field, Given, Link, OldNode, is_link
+from .rows import WIDGETS, Field, Given, Link, OldNode, built, is_link
 
 WIDEST = 2**53
 SEEDS = {"noise_seed", "seed", "seed_override"}
@@ -55,12 +55,8 @@ class Expansion:
 def expanded(row: OldNode, inputs: Mapping[str, Any]) -> io.NodeOutput:
     """What an old node gives for these inputs, as outputs and nodes that make them."""
     graph = Expansion()
-    given = Given(row, inputs)
-    if given.unknown:
-        graph.say(f"{row.title}: {', '.join(given.unknown)} is not known here and has no effect.")
-    made = row.expand(given, graph)
+    outputs = built(row, Given(row, inputs), graph)
     warn(graph.said)
-    outputs = made if len(row.outputs) > 1 else (made,)[: len(row.outputs)]
     if not row.saves and not any(map(is_link, outputs)):
         return io.NodeOutput(*outputs)
     return io.NodeOutput(*(outputs or (None,)), expand=graph.finished())  # the host counts what an expansion gives: never nothing
@@ -128,6 +124,3 @@ def _input_of(field: Field) -> Any:
         return io.String.Input(field.name, default=field.default, multiline=field.multiline, **common)
     options = files_in(field.folder) if field.folder else list(field.options)
     return io.Combo.Input(field.name, options=options, default=field.default, **common)
-
-
-

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ...sampling.run.sample import SAMPLERS, SCHEDULERS
 from ..files import LORAS, MODULES
-from .evolved.context import LOOPED, UNIFORM, context_windows
-from .evolved.load import NamedLoRA
+from .evolved.context import LOOPED, UNIFORM, OldWindows, asked_windows, window_options
+from .evolved.load import LOADED, NamedLoRA, loaded, with_lora, with_loras
 from .evolved.values import FORMATS, combined
 from .rows import Given, Link, NewGraph, OldNode, file_in, flag, integer, one_of, output_of, real, socket, written
 
@@ -14,34 +14,22 @@ WINDOW = 16
 
 
 def _load(given: Given, graph: NewGraph) -> Link:
-    module = graph.node(
-        "LoadMotionModule", motion_module=graph.file(MODULES, given["model_name"]), family="auto", norm_scope="legacy", positions=0,
-        beta_schedule="checkpoint",
-    )  # fmt: skip
-    for lora in given["lora_stack"] or ():
-        module = graph.node("ApplyMotionLoRA", motion_module=module, motion_lora=graph.file(LORAS, lora.name), strength=lora.strength)
-    return module
+    return with_loras(graph, loaded(graph, given["model_name"], LOADED, None), given["lora_stack"] or ())
 
 
 def _lora(given: Given, graph: NewGraph) -> tuple[NamedLoRA, ...]:
-    before: tuple[NamedLoRA, ...] = given["lora_stack"] or ()
-    name = given["lora_name"]
-    return before if name in (None, "None", "") else (*before, NamedLoRA(name, given["alpha"]))
+    return with_lora(given["lora_stack"], given["lora_name"], given["alpha"])
 
 
 def _windows(given: Given, graph: NewGraph) -> Link:
-    schedule = UNIFORM if "standard" in str(given["context_schedule"]) else LOOPED
-    return context_windows(graph, given, schedule, "flat")
+    return window_options(graph, asked_windows(given, graph, UNIFORM if "standard" in str(given["context_schedule"]) else LOOPED))
 
 
 def _sample(given: Given, graph: NewGraph) -> Link:
     frames = int(given["frame_number"])
     windows = given["sliding_window_opts"]
     if windows is None and frames > WINDOW:
-        windows = graph.node(
-            "ContextWindowOptions", context_length=WINDOW, context_overlap=4, context_schedule=LOOPED, fuse_method="flat",
-            freenoise=False, views=False, context_stride=1, closed_loop=False, start_percent=0.0, use_on_equal_length="never",
-        )  # fmt: skip
+        windows = window_options(graph, OldWindows(LOOPED, WINDOW, 4, "flat"))
     model = graph.node("ApplyMotionModule", model=given["model"], motion_module=given["motion_module"], context_options=windows)
     model = graph.node("ApplyBetaSchedule", model=model, beta_schedule="linear")
     latent = graph.node("SetLatentFrames", latent=given["latent_image"], num_frames=frames)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import known_rows
-from .rows import WIDGETS, Given, Link, OldNode, is_link
+from .rows import WIDGETS, Given, Link, OldNode, built, is_link
 
 PromptNodes = dict[str, dict[str, Any]]
 FindFile = Callable[[str, str], str | None]
@@ -112,15 +112,13 @@ def replaced(row: OldNode, inputs: Mapping[str, Any], graph: Rewriting, from_old
     if foreign:
         raise ValueError(f"its {foreign[0]} comes from a node that is not replaced")
     unknown = [entry.name for entry in linked if not entry.is_linked]
-    if given.unknown:
-        graph.say(f"{row.title}: {', '.join(given.unknown)} is not known here and has no effect.")
+    later = {name: Later((given[name][0], given[name][1])) for name in unknown}
     try:
-        made = row.expand(Given(row, {**inputs, **{name: Later((given[name][0], given[name][1])) for name in unknown}}), graph)
+        outputs = built(row, Given(row, {**inputs, **later}), graph)
     except (TypeError, AttributeError) as error:
         if not unknown:
             raise ValueError(f"its values cannot be read ({error})") from error
         raise NotKnownError(f"its {unknown[0]} is connected, and would have to be known before a run") from error
-    outputs = made if len(row.outputs) > 1 else (made,)
     return tuple([value[0], value[1]] if isinstance(value, Later) else value for value in outputs)
 
 

@@ -109,6 +109,14 @@ class Given:
         self.row = row
         self.unknown = sorted(name for name, value in inputs.items() if name not in known and not _is_nothing(value))
 
+    def __contains__(self, name: str) -> bool:
+        """Whether the old node has an input of this name at all; its relatives may have more."""
+        return name in self._fields
+
+    def get(self, name: str, missing: Any = None) -> Any:
+        """An input that only some relatives of the old node have."""
+        return self[name] if name in self._fields else missing
+
     def __getitem__(self, name: str) -> Any:
         field = self._fields[name]
         if name in self._values:
@@ -131,6 +139,14 @@ class Given:
         """Whether the value of a COMBO is one that it ever had."""
         field, value = self._fields[name], self[name]
         return isinstance(value, int | float) or plain_text(value) in {plain_text(option) for option in field.options}
+
+
+def built(row: OldNode, given: Given, graph: NewGraph) -> tuple[Any, ...]:
+    """What each output of an old node becomes; inputs that nobody knows are named."""
+    if given.unknown:
+        graph.say(f"{row.title}: {', '.join(given.unknown)} is not known here and has no effect.")
+    made = row.expand(given, graph)
+    return made if len(row.outputs) > 1 else (made,)[: len(row.outputs)]
 
 
 def _is_nothing(value: Any) -> bool:

@@ -37,7 +37,7 @@ def _check_base(model: ModelPatcher, motion: ModelPatcher) -> Anchors:
 
 def _check_windows(motion: ModelPatcher, context: WindowOptions) -> None:
     """Raise ValueError for windows that are longer than the module's positions."""
-    positions, longest = config_of(motion).positions, max(options.length for options in as_window_options(context).plan)
+    positions, longest = config_of(motion).positions, max(options.length for options in context.plan)
     if longest > positions:
         raise ValueError(
             f"{settings_of(motion).name} handles at most {positions} frames at once, context_length is {longest}. Set it "
@@ -55,6 +55,7 @@ def animate(model: ModelPatcher, motion: ModelPatcher, context: WindowOptions | 
     anchors = _check_base(model, motion)
     check_alone(model)
     if context is not None:
+        context = as_window_options(context)
         _check_windows(motion, context)
     present = model.get_additional_models_with_key(MOTION)
     if any(motion.is_clone(other) for other in present):

@@ -26,7 +26,7 @@ def set_windows(model: ModelPatcher, options: WindowOptions) -> None:
     Raises:
         ValueError: options chained over steps leave steps without one, or two claim the same.
     """
-    handler = handler_for(as_window_options(options))
+    handler = handler_for(options)
     options_of_model: HostOptions = model.model_options
     options_of_model[HANDLER] = handler
     for kind, key in HOST_WRAPPERS:
@@ -39,5 +39,5 @@ def set_windows(model: ModelPatcher, options: WindowOptions) -> None:
 def with_windows(model: ModelPatcher, options: WindowOptions) -> ModelPatcher:
     """MODEL + options -> a MODEL with context windows, animated or not. The given MODEL is not changed."""
     model = model.clone()
-    set_windows(model, options)
+    set_windows(model, as_window_options(options))
     return model

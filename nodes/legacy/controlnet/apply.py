@@ -65,7 +65,7 @@ def _applied(given: Given, graph: NewGraph, stage: Stage, span: tuple[Any, Any],
 
 def _model(given: Given) -> tuple[Link | None, ...]:
     """The MODEL that the first versions passed on."""
-    return (given["model_optional"],) if "model_optional" in {field.name for field in given.row.fields} else ()
+    return (given["model_optional"],) if "model_optional" in given else ()
 
 
 _PAIR = (socket("positive", "CONDITIONING", needed=True), socket("negative", "CONDITIONING", needed=True))

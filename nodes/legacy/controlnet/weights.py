@@ -12,7 +12,7 @@ from .strengths import Extras, TimestepKey, Weights
 def _weights(given: Given, factor: float = 1.0, falloff: float = 1.0, *, uneven: bool = False) -> tuple[Weights, Any]:
     """Both outputs of a node of weights: they themselves, and a keyframe at the beginning of the run with them."""
     made = Weights(given.row.title, factor, falloff, uneven, extras=given["cn_extras"] or Extras())
-    if "uncond_multiplier" in {field.name for field in given.row.fields}:
+    if "uncond_multiplier" in given:
         made = made._replace(negative=given["uncond_multiplier"])
     return made, (TimestepKey(0.0, weights=made),)
 

@@ -28,8 +28,8 @@ EQUAL_LENGTH = {False: "never", True: "always"}
 """Whether windows are used where the animation is as long as one, in words of Context Window Options."""
 
 
-class ViewOptions(NamedTuple):
-    """What travels on VIEW_OPTS."""
+class OldWindows(NamedTuple):
+    """Windows as an old node asks for them; what travels on VIEW_OPTS."""
 
     schedule: str
     length: int
@@ -40,50 +40,57 @@ class ViewOptions(NamedTuple):
     on_equal_length: bool = False
 
 
-def fuse_method(given: Given, graph: NewGraph, default: str) -> str:
-    """How overlapping windows are averaged, in our words."""
-    found = given.choice("fuse_method", FUSE) if given["fuse_method"] is not None else default
+def fuse_method(given: Given, graph: NewGraph) -> str:
+    """How overlapping windows are averaged, in our words. Old nodes without a choice had flat."""
+    if "fuse_method" not in given:
+        return "flat"
+    found = given.choice("fuse_method", FUSE)
     if not found:
         graph.say(f"{given.row.title}: the fuse method {given['fuse_method']} has no equal here; pyramid is used.")
     return found or "pyramid"
 
 
-def context_windows(graph: NewGraph, given: Given, schedule: str, fuse: str, **more: Any) -> Link:
-    """Context Window Options from the fields of an old node; those it has not are as they were there."""
-    has = {field.name for field in given.row.fields}
+def asked_windows(given: Given, graph: NewGraph, schedule: str, fields: str = "context") -> OldWindows:
+    """The windows that an old node's fields ask for; those that it has not are as they were there."""
+    return OldWindows(
+        schedule,
+        max(1, int(given[f"{fields}_length"])),
+        int(given.get(f"{fields}_overlap", 0)),
+        fuse_method(given, graph),
+        int(given.get(f"{fields}_stride", 1)),
+        bool(given.get("closed_loop", False)),
+        bool(given.get("use_on_equal_length", False)),
+    )
 
-    def field(name: str, default: Any) -> Any:
-        return given[name] if name in has else default
 
-    length = max(1, int(given["context_length"]))
+def window_options(graph: NewGraph, windows: OldWindows, **more: Any) -> Link:
+    """Context Window Options, whose other inputs are named in ``more``."""
     inputs = {
-        "context_length": length,
-        "context_overlap": min(int(field("context_overlap", 0)), length - 1),
-        "context_schedule": schedule,
-        "fuse_method": fuse,
+        "context_length": windows.length,
+        "context_overlap": min(windows.overlap, windows.length - 1),
+        "context_schedule": windows.schedule,
+        "fuse_method": windows.fuse,
         "freenoise": False,
         "views": False,
-        "context_stride": int(field("context_stride", 1)),
-        "closed_loop": bool(field("closed_loop", False)),
+        "context_stride": windows.stride,
+        "closed_loop": windows.closed_loop,
         "start_percent": 0.0,
-        "use_on_equal_length": EQUAL_LENGTH[bool(field("use_on_equal_length", False))],
+        "use_on_equal_length": EQUAL_LENGTH[windows.on_equal_length],
     }
     return graph.node("ContextWindowOptions", **{**inputs, **more})
 
 
-def _options(schedule: str, default_fuse: str) -> Any:
+def _options(schedule: str) -> Any:
     def expand(given: Given, graph: NewGraph) -> Link:
-        has = {field.name for field in given.row.fields}
-        fuse = fuse_method(given, graph, default_fuse) if "fuse_method" in has else default_fuse
-        more = _after(given, graph)
-        views: ViewOptions | None = given["view_opts"] if "view_opts" in has else None
-        if views is not None:
-            graph.say(
-                f"{given.row.title}: views inside context windows are not done together here; the animation is evaluated in views of "
-                f"{views.length} frames, and whole in the image model."
-            )
-            return _viewed(graph, views, **more)
-        return context_windows(graph, given, schedule, fuse, **more)
+        windows, more = asked_windows(given, graph, schedule), _after(given, graph)
+        views: OldWindows | None = given.get("view_opts")
+        if views is None:
+            return window_options(graph, windows, **more)
+        graph.say(
+            f"{given.row.title}: views inside context windows are not done together here; the animation is evaluated in views of "
+            f"{views.length} frames, and whole in the image model."
+        )
+        return window_options(graph, views, views=True, **more)
 
     return expand
 
@@ -101,33 +108,13 @@ def _after(given: Given, graph: NewGraph) -> dict[str, Any]:
     return {"previous_options": previous, "start_percent": start}
 
 
-def _viewed(graph: NewGraph, views: ViewOptions, **more: Any) -> Link:
-    inputs = {
-        "context_length": views.length,
-        "context_overlap": min(views.overlap, views.length - 1),
-        "context_schedule": views.schedule,
-        "fuse_method": views.fuse,
-        "freenoise": False,
-        "views": True,
-        "context_stride": views.stride,
-        "closed_loop": views.closed_loop,
-        "start_percent": 0.0,
-        "use_on_equal_length": EQUAL_LENGTH[views.on_equal_length],
-    }
-    return graph.node("ContextWindowOptions", **{**inputs, **more})
-
-
 def _views_only(given: Given, graph: NewGraph) -> Link:
-    return _viewed(graph, given["view_opts_req"], **_after(given, graph))
+    return window_options(graph, given["view_opts_req"], views=True, **_after(given, graph))
 
 
 def _views(schedule: str) -> Any:
-    def expand(given: Given, graph: NewGraph) -> ViewOptions:
-        has = {field.name for field in given.row.fields}
-        fuse = fuse_method(given, graph, "pyramid" if schedule != LOOPED else "flat")
-        stride = int(given["view_stride"]) if "view_stride" in has else 1
-        looped = (bool(given["closed_loop"]), bool(given["use_on_equal_length"])) if "closed_loop" in has else (False, False)
-        return ViewOptions(schedule, max(1, int(given["view_length"])), int(given["view_overlap"]), fuse, stride, *looped)
+    def expand(given: Given, graph: NewGraph) -> OldWindows:
+        return asked_windows(given, graph, schedule, "view")
 
     return expand
 
@@ -143,8 +130,7 @@ def _no_extras(given: Given, graph: NewGraph) -> tuple[()]:
 
 
 def _preview(given: Given, graph: NewGraph) -> Link:
-    has = {field.name for field in given.row.fields}
-    steps = int(given["steps"]) if "steps" in has else 20
+    steps = int(given.get("steps", 20))
     options = given["context_opts"]
     if options is None:
         raise ValueError(f"{given.row.title} needs context options; connect some, or remove it.")
@@ -171,17 +157,17 @@ def _fuse(default: str) -> Field:
 
 NODES = (
     OldNode("ADE_AnimateDiffUniformContextOptions", "Context Options: Looped Uniform (first version)", (
-        _LENGTH, _STRIDE, _OVERLAP, one_of("context_schedule", ("uniform",)), _LOOP, _fuse("flat"), *_LATER), _OUT, _options(LOOPED, "flat")),
+        _LENGTH, _STRIDE, _OVERLAP, one_of("context_schedule", ("uniform",)), _LOOP, _fuse("flat"), *_LATER), _OUT, _options(LOOPED)),
     OldNode("ADE_LoopedUniformContextOptions", "Context Options: Looped Uniform", (
         _LENGTH, _STRIDE, _OVERLAP, _LOOP, Field("fuse_method", "COMBO", "pyramid", "flat", FUSE_METHODS_OF_OLD), *_LATER),
-        _OUT, _options(LOOPED, "flat")),
+        _OUT, _options(LOOPED)),
     OldNode("ADE_StandardUniformContextOptions", "Context Options: Standard Uniform", (
-        _LENGTH, _STRIDE, _OVERLAP, _fuse("pyramid"), *_LATER), _OUT, _options(UNIFORM, "pyramid")),
+        _LENGTH, _STRIDE, _OVERLAP, _fuse("pyramid"), *_LATER), _OUT, _options(UNIFORM)),
     OldNode("ADE_StandardStaticContextOptions", "Context Options: Standard Static", (
-        _LENGTH, _OVERLAP, _fuse("pyramid"), *_LATER), _OUT, _options(STATIC, "pyramid")),
+        _LENGTH, _OVERLAP, _fuse("pyramid"), *_LATER), _OUT, _options(STATIC)),
     OldNode("ADE_BatchedContextOptions", "Context Options: Batched", (
         _LENGTH, real("start_percent", 0.0), integer("guarantee_steps", 1), socket("prev_context", "CONTEXT_OPTIONS")),
-        _OUT, _options(BATCHED, "flat")),
+        _OUT, _options(BATCHED)),
     OldNode("ADE_ViewsOnlyContextOptions", "Context Options: Views Only", (
         socket("view_opts_req", "VIEW_OPTS", needed=True), real("start_percent", 0.0), integer("guarantee_steps", 1),
         socket("prev_context", "CONTEXT_OPTIONS")), _OUT, _views_only),

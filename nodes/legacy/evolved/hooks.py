@@ -34,10 +34,9 @@ def _as(kind: str, outputs: int = 1, /, **names: str) -> Expander:
 
 def _register(kind: str, folder: str) -> Expander:
     def expand(given: Given, graph: NewGraph) -> tuple[Link, ...]:
-        names = {field.name for field in given.row.fields}
-        file, name = ("lora_name", "lora_name") if folder == IMAGE_LORAS else ("ckpt_name", "ckpt_name")
-        inputs = {name: graph.file(folder, given[file]), "strength_model": given["strength_model"]}
-        if "clip" not in names:
+        name = "lora_name" if folder == IMAGE_LORAS else "ckpt_name"
+        inputs = {name: graph.file(folder, given[name]), "strength_model": given["strength_model"]}
+        if "clip" not in given:
             return given["model"], graph.node(kind, **inputs)
         return given["model"], given["clip"], graph.node(kind, **inputs, strength_clip=given["strength_clip"])
 

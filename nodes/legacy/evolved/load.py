@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ...files import CHECKPOINTS, LORAS, MODULES
 from ..rows import Given, Link, NewGraph, OldNode, curve, file_in, flag, integer, one_of, output_of, real, socket
-from .context import LOOPED, context_windows
+from .context import LOOPED, asked_windows, window_options
 from .sample import BETA_NAMES, BETAS, schedule_of_field, with_sample_settings
 
 LOADED, OLD_V2 = "legacy", "legacy_v2"
@@ -68,11 +68,21 @@ def loaded(graph: NewGraph, name: Any, norms: str, settings: Settings | None) ->
     return module
 
 
+def with_loras(graph: NewGraph, module: Link, loras: tuple[NamedLoRA, ...]) -> Link:
+    """A motion module with motion LoRAs, in their order."""
+    for lora in loras:
+        module = graph.node("ApplyMotionLoRA", motion_module=module, motion_lora=graph.file(LORAS, lora.name), strength=lora.strength)
+    return module
+
+
+def with_lora(before: tuple[NamedLoRA, ...] | None, name: Any, strength: Any) -> tuple[NamedLoRA, ...]:
+    """A list of motion LoRAs and one more; fields that name no file add none."""
+    return before or () if name in (None, "None", "") else (*(before or ()), NamedLoRA(name, strength))
+
+
 def used(graph: NewGraph, applied: AppliedModule) -> Link:
     """A motion module with its motion LoRAs and strengths."""
-    module = applied.module
-    for lora in applied.loras:
-        module = graph.node("ApplyMotionLoRA", motion_module=module, motion_lora=graph.file(LORAS, lora.name), strength=lora.strength)
+    module = with_loras(graph, applied.module, applied.loras)
     scale = over_run(graph, applied.scale, [(key.start, key.scale, key.inherit) for key in applied.keyframes])
     effect = over_run(graph, applied.effect, [(key.start, key.effect, key.inherit) for key in applied.keyframes])
     if (scale, effect, applied.start, applied.end) == (None, None, 0.0, 1.0):
@@ -150,7 +160,7 @@ def _first_loader(given: Given, graph: NewGraph) -> tuple[Link, Link]:
 
 
 def _first_loader_in_windows(given: Given, graph: NewGraph) -> tuple[Link, Link]:
-    windows = context_windows(graph, given, LOOPED, "flat")
+    windows = window_options(graph, asked_windows(given, graph, LOOPED))
     module = loaded(graph, given["model_name"], OLD_V2, None)
     model = graph.node("ApplyMotionModule", model=given["model"], motion_module=module, context_options=windows)
     return graph.node("ApplyBetaSchedule", model=model, beta_schedule=schedule_of_field(graph, given)), given["latents"]
@@ -171,12 +181,10 @@ def _load_i2v(given: Given, graph: NewGraph) -> tuple[Link, Link]:
 
 def _apply(given: Given, graph: NewGraph) -> tuple[AppliedModule, ...]:
     _no_blocks(given, graph, "per_block")
-    names = {field.name for field in given.row.fields}
-    start, end = (given["start_percent"], given["end_percent"]) if "start_percent" in names else (0.0, 1.0)
-    before: tuple[AppliedModule, ...] = (given["prev_m_models"] or ()) if "prev_m_models" in names else ()
+    before: tuple[AppliedModule, ...] = given.get("prev_m_models") or ()
     applied = AppliedModule(
         given["motion_model"], given["motion_lora"] or (), given["scale_multival"], given["effect_multival"],
-        given["ad_keyframes"] or (), start, end,
+        given["ad_keyframes"] or (), given.get("start_percent", 0.0), given.get("end_percent", 1.0),
     )  # fmt: skip
     return (*before, applied)  # the last one applied acts last, and brings the noise schedule
 
@@ -213,9 +221,7 @@ def _use_evolved(given: Given, graph: NewGraph) -> Link:
 
 
 def _lora(given: Given, graph: NewGraph) -> tuple[NamedLoRA, ...]:
-    before: tuple[NamedLoRA, ...] = given["prev_motion_lora"] or ()
-    name = given["name"]
-    return before if name in (None, "None", "") else (*before, NamedLoRA(name, given["strength"]))
+    return with_lora(given["prev_motion_lora"], given["name"], given["strength"])
 
 
 def _keyframe(given: Given, graph: NewGraph) -> tuple[MotionKeyframe, ...]:

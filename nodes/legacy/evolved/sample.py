@@ -139,13 +139,12 @@ def _iterations(given: Given, graph: NewGraph) -> None:
 
 
 def _cfg(given: Given, graph: NewGraph) -> tuple[CFGKey, ...]:
-    names = {field.name for field in given.row.fields}
     _no_cfg_extras(given, graph)
-    if "guarantee_steps" in names and given["guarantee_steps"] > 1:
+    if given.get("guarantee_steps", 1) > 1:
         graph.say(f"{given.row.title}: guarantee_steps has no effect here.")
-    before: tuple[CFGKey, ...] = (given["prev_custom_cfg"] or ()) if "prev_custom_cfg" in names else ()
-    value = given["cfg"] if "cfg" in names else given["cfg_multival"]
-    return (*before, CFGKey(given["start_percent"] if "start_percent" in names else 0.0, value))
+    before: tuple[CFGKey, ...] = given.get("prev_custom_cfg") or ()
+    value = given["cfg" if "cfg" in given else "cfg_multival"]
+    return (*before, CFGKey(given.get("start_percent", 0.0), value))
 
 
 def _cfg_between(given: Given, graph: NewGraph) -> tuple[CFGKey, ...]:

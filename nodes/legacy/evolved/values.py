@@ -24,8 +24,7 @@ def _multival(given: Given, graph: NewGraph) -> Any:
 
 
 def _multival_of_list(given: Given, graph: NewGraph) -> Any:
-    names = [field.name for field in given.row.fields]
-    values, mask = given[names[0]], given["mask_optional"]
+    values, mask = given[given.row.fields[0].name], given["mask_optional"]
     return values if mask is None else curve(graph, "1", mask=mask, times=values)
 
 
@@ -91,10 +90,9 @@ STRENGTHS = {"pe_strength": "positions", "attn_strength": "attention", "other_st
 
 
 def _old_settings(given: Given, graph: NewGraph) -> Settings:
-    names = {field.name for field in given.row.fields}
-    amounts = {new: given[old] - 1.0 for old, new in STRENGTHS.items() if old in names}
-    positions = _by_hand(given) if "cap_initial_pe_length" in names else ()
-    stretched = _positions(stretch_by=given["motion_pe_stretch"]) if "motion_pe_stretch" in names else ()
+    amounts = {new: given[old] - 1.0 for old, new in STRENGTHS.items() if old in given}
+    positions = _by_hand(given) if "cap_initial_pe_length" in given else ()
+    stretched = _positions(stretch_by=given.get("motion_pe_stretch", 0))
     return Settings((*stretched, *positions, *_scaled("multiply", amounts)), given["mask_motion_scale"], given["min_motion_scale"], given["max_motion_scale"])
 
 
