@@ -1,0 +1,78 @@
+"""The autoencoder of the small world: the host's TAESD, trained on its pictures. `train` calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from comfy.taesd.taesd import TAESD
+from torch import Tensor, nn
+
+from .clips import clips, pictures, stamped, to_floats
+from .progress import Training
+
+SD15_SCALE = 0.18215  # what the host multiplies latents of SD1.5 by
+STEPS, BATCH, CROP, RATE = 1500, 24, 48, 1.5e-3
+PICTURES, SEED = 6000, 1
+NOISE = 0.08  # standard deviation of what is added to a latent of deviation 1, so that the decoder forgives
+CENTRE = 0.02  # weight of the penalty that keeps every channel at mean 0 and deviation 1
+
+
+def train(file: Path, report: Callable[[str], None]) -> None:
+    """Train to the end, or go on where an earlier run stopped."""
+    net = fresh()
+    data = _pictures()
+    training = Training(dict(net.named_parameters()), file, STEPS, RATE)
+
+    def loss(random: torch.Generator) -> Tensor:
+        chosen = torch.randint(len(data), (BATCH,), generator=random)
+        top, left = torch.randint((64 - CROP) // 8 + 1, (2,), generator=random).tolist()
+        batch = to_floats(data[chosen, 8 * top : 8 * top + CROP, 8 * left : 8 * left + CROP]).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            latent = net.taesd_encoder(batch).float()
+            noisy = latent + NOISE * torch.randn(latent.shape, generator=random)
+            made = net.taesd_decoder(noisy).float()
+        mean, spread = latent.mean(dim=(0, 2, 3)), latent.std(dim=(0, 2, 3))
+        difference = made - batch
+        return difference.abs().mean() + difference.square().mean() + CENTRE * (mean.square() + (spread - 1).square()).mean()
+
+    training.run(loss, report)
+
+
+def fresh() -> TAESD:
+    """The untrained network."""
+    torch.manual_seed(SEED)
+    net = TAESD(latent_channels=4)
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    for name, layer in net.named_modules():
+        if name.endswith("conv.4"):  # the last of a residual block: begin near the identity
+            nn.init.normal_(layer.weight, std=0.005)
+    net.requires_grad_(True)
+    net.vae_scale.requires_grad_(False)
+    net.vae_shift.requires_grad_(False)
+    return net.to(memory_format=torch.channels_last)
+
+
+def weights(file: Path) -> dict[str, Tensor]:
+    """The trained autoencoder's tensors in the host's names, scaled so that latents have deviation 1 for SD1.5."""
+    net = fresh()
+    averages = torch.load(file, weights_only=True)["average"]
+    net.load_state_dict(averages, strict=False)
+    with torch.no_grad():
+        sample = to_floats(_pictures()[:512])
+        latent = net.taesd_encoder(sample)
+    state = {name: tensor.detach().contiguous() for name, tensor in net.state_dict().items()}
+    state["vae_scale"] = torch.tensor(float(latent.std()) * SD15_SCALE)
+    state["vae_shift"] = torch.tensor(0.0)
+    return state
+
+
+def _pictures() -> Tensor:
+    still, _ = pictures(PICTURES, SEED)
+    moving, _ = clips(32, SEED + 1)
+    return torch.cat((still, stamped(moving.flatten(0, 1))))
