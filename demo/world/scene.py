@@ -24,7 +24,7 @@ COLOURS: dict[str, tuple[float, float, float]] = {
     "purple": (0.62, 0.15, 0.72),
 }
 KINDS = ("ball", "box", "triangle")
-SIZES: dict[str, float] = {"small": 9.0, "big": 13.0}  # radius of the circle around the shape
+SIZES: dict[str, float] = {"small": 10.5, "big": 14.5}  # radius of the circle around the shape
 MOTIONS = ("rolls to the right", "rolls to the left", "bounces", "grows", "turns", "rests")
 GROUNDS = ("green hill", "grey road", "brown desert")
 SKY: dict[str, tuple[float, float, float]] = {
@@ -37,9 +37,9 @@ SOIL: dict[str, tuple[float, float, float]] = {
     "grey road": (0.45, 0.45, 0.48),
     "brown desert": (0.67, 0.43, 0.24),
 }
-STRIPE = 5.0  # pixels from one dark stripe of a striped shape to the next bright one
+STRIPE = 8.0  # pixels from one dark stripe of a striped shape to the next bright one
 EDGE = 1.6  # pixels of darker outline
-LANDMARKS = 4  # clouds, and as many bushes or stones
+LANDMARKS = 3  # clouds, and as many stones
 SPREAD = 40.0  # how far from the centre landmarks are, at most: further than one sees, for cameras that move
 ROLL = 0.6  # of the angle that a rolling shape turns without slipping: less, so that one sees a triangle turn
 REST_HEIGHT = 8.0  # how far below the centre a shape stands, on average
