@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The commands of a developer: `python3 dev.py demo`, `test`, `lint`, `bench`, `convert`, `serve`; see `demo/commands.py`.
+"""The commands of a developer: `python3 dev.py demo`, `test`, `lint`, `bench`, `convert`, `serve`, `train-world`; see `demo/commands.py`.
 
 Needs Python 3.10 and a Python package index to install from; nothing else.
 """

@@ -12,7 +12,7 @@ import webbrowser
 from pathlib import Path
 
 from .animate import animate
-from .cache import SetupError, say
+from .cache import SetupError, cache_dir, say
 from .client import PromptError
 from .convert import convert as convert_graph
 from .environment import DEFAULT_HOST, REPOSITORY, VERSIONS, Environment, Options, child_environment, prepare
@@ -115,6 +115,14 @@ def serve(environment: Environment, options: argparse.Namespace) -> int:
         return server.wait()
 
 
+def train_world(environment: Environment, options: argparse.Namespace) -> int:
+    """Train the small world's networks again: two to three hours on two cores. Stops and goes on where it was."""
+    state = options.state or cache_dir() / "world"
+    variables = child_environment(PYTHONPATH=os.pathsep.join((str(environment.comfyui), str(REPOSITORY))))
+    command = [str(environment.python), "-m", "demo.world.train", str(state), *options.stages]
+    return subprocess.run(command, cwd=REPOSITORY, env=variables, check=False).returncode
+
+
 def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     given = os.environ.get("COMFYUI_PATH")
@@ -124,8 +132,8 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--host", default=DEFAULT_HOST, metavar="VERSION", help=f"ComfyUI version ({versions})")
     parser = argparse.ArgumentParser(prog="dev.py", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for run in (demo, test, lint, bench, convert, serve):
-        command = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__, parents=[shared])
+    for run in (demo, test, lint, bench, convert, serve, train_world):
+        command = commands.add_parser(run.__name__.replace("_", "-"), help=run.__doc__, description=run.__doc__, parents=[shared])
         command.set_defaults(run=run)
         if run in (demo, serve):
             command.add_argument("--port", type=int, metavar="N", help="port of the server")
@@ -142,6 +150,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--models", type=Path, metavar="FOLDER", help="name the model files of this folder, not those in the graph")
         elif run is serve:
             command.add_argument("--no-browser", action="store_true", help="do not open a browser")
+        elif run is train_world:
+            command.add_argument("stages", nargs="*", help="only these: autoencoder, image, ...; all when none is named")
+            command.add_argument("--state", type=Path, metavar="FOLDER", help="where the trainings are kept (the cache)")
     return parser
 
 

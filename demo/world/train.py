@@ -19,11 +19,9 @@ def main() -> None:
     parser.add_argument("stages", nargs="*", default=["autoencoder", "image"])
     given = parser.parse_args()
     sys.argv = sys.argv[:1]  # the host reads the command line too
-    import torch
     from comfy.cli_args import args
 
     args.cpu = True
-    torch.set_num_threads(2)
     from . import autoencoder, image
 
     def report(text: str) -> None:
