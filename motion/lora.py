@@ -139,6 +139,25 @@ def read_motion_lora(file: ModelFile) -> MotionLoRA:
     return MotionLoRA(file.name, renamed)
 
 
+ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+"""The layers of a temporal attention that motion LoRAs change."""
+
+
+def attention_parameters(shapes: Shapes) -> dict[str, tuple[int, ...]]:
+    """Shapes of the weights that a motion LoRA in the original spelling changes, by parameter name without ``.weight``."""
+    parameters = {key.removesuffix(".weight"): shape for key, shape in shapes.items() if ".attention_blocks." in key}
+    return {name: shape for name, shape in parameters.items() if name.endswith(ATTENTION)}
+
+
+def original_lora_key(parameter: str, side: str) -> str:
+    """The key of the authors' files for one half, ``up`` or ``down``, of the change of an attention's weight.
+
+    Works for temporal attention and for the image model's in diffusers' names, as in the v3 domain adapter.
+    """
+    block, layer = parameter.removesuffix(".0").rsplit(".", 1)
+    return f"{block}.processor.{layer}_lora.{side}.weight"
+
+
 def match_motion_lora(lora: MotionLoRA, shapes: Shapes) -> dict[str, str]:
     """Which of a motion module's weights a motion LoRA changes: ``{parameter: weight key}``.
 

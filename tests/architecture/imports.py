@@ -8,6 +8,8 @@ from .source import APART, STOREYS, Import, Source
 
 ROOMS = ("run", "windows", "guides", "controls", "modules", "start", "prompts", "timeline", "files", "frames", "host")
 """The rooms of ``sampling/`` from top to bottom: a room imports only itself and those after it."""
+TRAINING_ROOMS = ("stages", "loop", "host", "clips", "measures")
+"""The same of ``training/``."""
 BELOW: dict[str, set[str]] = {
     "": {"nodes"},
     "nodes": {"training", "sampling"},
@@ -17,6 +19,7 @@ BELOW: dict[str, set[str]] = {
     "kernels": set(),
 }
 """Which other storeys a storey imports. ``sampling/host/`` alone imports ``kernels`` too."""
+DIVIDED = {"sampling": ROOMS, "training": TRAINING_ROOMS}
 LEGACY_TAKES = {"files", "types"}
 """The files of ``nodes/`` that ``nodes/legacy/`` imports; all else it takes from below, as every node does."""
 
@@ -56,7 +59,7 @@ def _of_pack(target: str) -> bool:
 
 def _may_name(source: Source, target: str) -> bool:
     """Whether this file may import this part of the host."""
-    if source.storey == "sampling":
+    if source.storey in {"sampling", "training"}:
         return source.room == "host" or (source.path == LAYERS and f"{target}.".startswith("comfy.ldm."))
     if source.storey == "nodes":
         return _first(target) == "comfy_api" or (_first(target) == "folder_paths" and source.path == "nodes/files.py")
@@ -83,19 +86,20 @@ def _upwards(source: Source, name: Import) -> str:
         return "" if source.room == "host" else "only sampling/host uses the kernels"
     if storey != source.storey:
         return "" if storey in BELOW.get(source.storey, set()) else f"not below {source.storey or 'the pack'}"
-    if storey == "sampling":
-        return _upwards_in_sampling(source.room, room)
+    if storey in DIVIDED:
+        return _upwards_inside(storey, source.room, room)
     return _upwards_in_nodes(source, room) if storey == "nodes" else ""
 
 
-def _upwards_in_sampling(own: str, other: str) -> str:
+def _upwards_inside(storey: str, own: str, other: str) -> str:
+    rooms = DIVIDED[storey]
     if own == "__init__":
-        return "sampling/__init__.py imports nothing, or every room would hang on all others"
-    if own not in ROOMS:
+        return f"{storey}/__init__.py imports nothing, or every room would hang on all others"
+    if own not in rooms:
         return ""  # `layout` complains of it
-    if other not in ROOMS:
-        return f"{other or 'sampling itself'} is no room"
-    return f"{other} lies above {own}" if ROOMS.index(other) < ROOMS.index(own) else ""
+    if other not in rooms:
+        return f"{other or f'{storey} itself'} is no room"
+    return f"{other} lies above {own}" if rooms.index(other) < rooms.index(own) else ""
 
 
 def _upwards_in_nodes(source: Source, other: str) -> str:

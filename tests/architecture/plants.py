@@ -40,6 +40,8 @@ IMPORTS = [
         ("sampling/host/x.py", "from ...training.loop import train", "not below sampling"),
         ("sampling/host/sub/x.py", "from ....nodes import load", "not below sampling"),
         ("training/loop.py", "from ..nodes.types import CATEGORY", "not below training"),
+        ("training/host/x.py", "from ..loop.run import Loop", "loop lies above host"),
+        ("training/loop/x.py", "from ..stages.clips import train", "stages lies above loop"),
         ("training/sub/x.py", "def f():\n    from ... import nodes", "not below training"),
         ("nodes/load.py", "from ..motion.model import Net", "not below nodes"),
         ("nodes/legacy/x.py", "from ...motion import model", "not below nodes"),

@@ -6,7 +6,7 @@ import ast
 from collections import defaultdict
 from pathlib import PurePosixPath
 
-from .imports import ROOMS
+from .imports import DIVIDED
 from .source import STOREYS, Source, Tree, functions
 
 FUNCTION_LINES = 50
@@ -94,10 +94,10 @@ def layout(source: Source) -> list[str]:
     path = PurePosixPath(source.path)
     if source.storey not in {"", *STOREYS} or (source.storey == "" and source.path != "__init__.py"):
         complaints.append("lies in no storey")
-    elif source.storey == "sampling" and source.room not in {"__init__", *ROOMS}:
-        complaints.append(f"sampling/ has no room {source.room}")
-    elif source.storey == "sampling" and len(path.parts) == 2 and source.room not in {"__init__", "frames"}:
-        complaints.append("only frames.py lies in sampling/ itself: a room is a folder")
+    elif source.storey in DIVIDED and source.room not in {"__init__", *DIVIDED[source.storey]}:
+        complaints.append(f"{source.storey}/ has no room {source.room}")
+    elif source.storey in DIVIDED and len(path.parts) == 2 and source.room not in {"__init__", "frames"}:
+        complaints.append(f"only frames.py lies in {source.storey}/ itself: a room is a folder")
     elif source.storey == "motion" and len(path.parts) > 2:
         complaints.append("motion/ has no rooms")
     elif source.storey == "nodes" and len(path.parts) > 2 and source.room != "legacy":

@@ -1,0 +1,135 @@
+"""Training a motion module on the host's tiny UNet: it learns, resumes, and leaves the MODEL as it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from animatediff_native.sampling.modules.load import load_motion_module
+from animatediff_native.training.loop.settings import TrainingSettings
+from animatediff_native.training.loop.watch import Keeping, Progress, Watch
+from animatediff_native.training.stages.clips import Run
+from animatediff_native.training.stages.motion_module import FromScratch, train_motion_module
+from animatediff_tests.tiny import conditioning, tiny_model
+from safetensors.torch import save_file
+
+SETTINGS = TrainingSettings(steps=3, learning_rate=1e-3, training_dtype="fp32", batch_size=2, average=0.9)
+
+
+def clips(count: int = 2, frames: int = 2, size: int = 8) -> list[torch.Tensor]:
+    """Latents that differ from clip to clip and stand still."""
+    generator = torch.Generator().manual_seed(3)
+    return [5 * torch.randn(1, 4, size, size, generator=generator).repeat(frames, 1, 1, 1) for _ in range(count)]
+
+
+def prompts(count: int = 2) -> list[list]:
+    return [conditioning(seed, tokens=4) for seed in range(count)]
+
+
+def train(model, settings: TrainingSettings = SETTINGS, **run):
+    return train_motion_module(model, clips(), prompts(), settings, run=Run(**run))
+
+
+class Until(Watch):
+    """Ends a training after a step, and remembers what it was told."""
+
+    def __init__(self, step: int) -> None:
+        self.step, self.told, self.warnings = step, [], []
+
+    def after_step(self, progress: Progress) -> None:
+        self.told.append(progress)
+
+    def stops(self) -> bool:
+        return len(self.told) == self.step
+
+    def warn(self, sentence: str) -> None:
+        self.warnings.append(sentence)
+
+
+@pytest.fixture
+def state_of(model):
+    """Every weight of the MODEL; afterwards they must be the same."""
+    before = {key: tensor.clone() for key, tensor in model.model.state_dict().items()}
+    yield before
+    after = model.model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(tensor, before[key]) for key, tensor in after.items())
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+    """The largest difference between two files."""
+    assert one.keys() == other.keys()
+    return max(float((tensor - other[key]).abs().max()) for key, tensor in one.items())
+
+
+def test_a_new_motion_module_learns_a_clip_and_loads_here(model, state_of, tmp_path):
+    settings = TrainingSettings(steps=24, learning_rate=6e-3, training_dtype="fp32", batch_size=2)
+    trained = train_motion_module(model, clips(1), prompts(1), settings)
+    assert trained.steps == len(trained.losses) == 24
+    assert sum(trained.losses[-4:]) < 0.85 * sum(trained.losses[:4])
+    save_file(trained.tensors, tmp_path / "new.safetensors")
+    assert load_motion_module(tmp_path / "new.safetensors").model.config.family == "v3"
+
+
+def test_a_training_goes_on_with_the_same_losses(model, tmp_path):
+    whole = train(model)
+    keeping, watch = Keeping(tmp_path / "a.state"), Until(2)
+    part = train(model, keeping=keeping, watch=watch)
+    assert (part.steps, part.losses) == (2, whole.losses[:2])
+    rest = train(model, keeping=keeping)
+    assert rest.losses == whole.losses
+    assert same(rest.tensors, whole.tensors) == 0
+    with pytest.raises(ValueError, match=r"a\.state is of another training: seed was 0, is 1"):
+        train(model, replace(SETTINGS, seed=1), keeping=keeping)
+
+
+def test_accumulation_is_a_larger_batch_and_checkpointing_changes_nothing(model):
+    settings = replace(SETTINGS, optimizer="SGD", learning_rate=1.0, clip_gradients=0.0, steps=2)
+    batch = train(model, settings)
+    accumulated = train(model, replace(settings, batch_size=1, grad_accumulation_steps=2))
+    twice = train(model, replace(settings, gradient_checkpointing=True))
+    assert same(batch.tensors, accumulated.tensors) == 0
+    assert same(batch.tensors, twice.tensors) < 1e-6
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp16", "none"])
+def test_other_types_come_near(model, dtype):
+    settings = replace(SETTINGS, steps=1)
+    assert train(model, replace(settings, training_dtype=dtype)).losses == pytest.approx(train(model, settings).losses, rel=0.02)
+
+
+def test_a_module_is_trained_on_from_its_weights_and_not_changed(model, motion, state_of):
+    before = {key: tensor.clone() for key, tensor in motion.model.state_dict().items()}
+    trained = train_motion_module(model, clips(), prompts(), replace(SETTINGS, learning_rate=1e-7, steps=1), start=motion)
+    assert trained.tensors.keys() == before.keys()
+    assert 0 < same(trained.tensors, before) < 1e-5
+    assert same(motion.model.state_dict(), before) == 0
+
+
+def test_a_model_made_in_inference_mode_can_be_trained_on():
+    model = tiny_model()
+    assert next(model.model.parameters()).is_inference()
+    assert len(train(model, replace(SETTINGS, steps=1)).losses) == 1
+
+
+def test_the_loss_is_told_by_noise_level(model):
+    watch = Until(5)
+    trained = train(model, replace(SETTINGS, grad_accumulation_steps=4, steps=1), watch=watch)
+    assert [progress.loss for progress in watch.told] == trained.losses
+    assert sum(watch.told[0].by_noise) / 4 == pytest.approx(trained.losses[0])
+
+
+@pytest.mark.parametrize(
+    ("latents", "captions", "message"),
+    [
+        ([], 0, "Needed clips to train on, got none"),
+        (clips(2, frames=1), 2, "Clip 1 has 1 frame, motion needs at least 2"),
+        (clips(1, frames=33), 1, "has 32 positions, clip 1 has 33 frames. Cut the clips to 32 frames"),
+        (clips(3), 2, "got 2 captions for 3 clips"),
+        ([clips()[0][None]], 1, r"clip 1 is \(1, 2, 4, 8, 8\)"),
+    ],
+)
+def test_clips_that_cannot_be_trained_on(model, latents, captions, message):
+    with pytest.raises(ValueError, match=message):
+        train_motion_module(model, latents, prompts(captions), SETTINGS, FromScratch())

@@ -1,0 +1,88 @@
+"""Training motion LoRAs and domain adapters: files that load here and change what the training changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from animatediff_native.motion.container import read_file
+from animatediff_native.sampling.modules.domain_adapter import with_domain_adapter
+from animatediff_native.sampling.modules.motion_lora import with_motion_lora
+from animatediff_native.training.loop.settings import TrainingSettings
+from animatediff_native.training.loop.watch import Keeping
+from animatediff_native.training.stages.clips import Run
+from animatediff_native.training.stages.domain_adapter import train_domain_adapter
+from animatediff_native.training.stages.motion_lora import train_motion_lora
+from animatediff_tests.host.test_training import clips, prompts, same
+from safetensors.torch import save_file
+
+SETTINGS = TrainingSettings(steps=3, learning_rate=1e-2, training_dtype="fp32", batch_size=2)
+
+
+def loss_of_trained(train, file) -> float:
+    """The first loss of the training whose state is in ``file``, with the weights that it ended with."""
+    state = torch.load(file, weights_only=True)
+    torch.save({**state, "step": 0, "losses": []}, file)
+    return train(replace(SETTINGS, steps=1), Keeping(file)).losses[0]
+
+
+def test_a_motion_lora_file_is_what_was_trained(model, motion, tmp_path):
+    def train(settings, keeping, module=motion):
+        return train_motion_lora(model, module, clips(), prompts(), settings, rank=4, run=Run(keeping=keeping))
+
+    before = {key: tensor.clone() for key, tensor in motion.model.state_dict().items()}
+    keeping = Keeping(tmp_path / "lora.state")
+    trained = train(SETTINGS, keeping)
+    assert same(motion.model.state_dict(), before) == 0
+    file = tmp_path / "lora.safetensors"
+    save_file(trained.tensors, file, trained.metadata)
+    assert len(trained.tensors) == 336
+    block = "down_blocks.0.motion_modules.0.temporal_transformer.transformer_blocks.0.attention_blocks.0.processor"
+    assert trained.tensors[f"{block}.to_q_lora.down.weight"].shape == (4, 32)
+    assert trained.tensors[f"{block}.to_out_lora.up.weight"].shape == (32, 4)
+    assert read_file(file).metadata["alpha"] == "4.0"
+    fresh = train(replace(SETTINGS, steps=1), Keeping()).losses[0]
+    merged = train(replace(SETTINGS, steps=1), Keeping(), with_motion_lora(motion, file, 1.0)).losses[0]
+    assert merged == pytest.approx(loss_of_trained(train, keeping.file), rel=1e-5)
+    assert abs(merged - fresh) > 1e-3
+
+
+def test_a_domain_adapter_file_is_what_was_trained(model, tmp_path):
+    def train(settings, keeping, on=model):
+        return train_domain_adapter(on, clips(frames=4), prompts(), settings, rank=4, pictures=2, run=Run(keeping=keeping))
+
+    keeping = Keeping(tmp_path / "adapter.state")
+    trained = train(SETTINGS, keeping)
+    file = tmp_path / "adapter.safetensors"
+    save_file(trained.tensors, file, trained.metadata)
+    assert len(trained.tensors) == 256
+    block = "down_blocks.0.attentions.0.transformer_blocks.0.attn2.processor"
+    assert trained.tensors[f"{block}.to_k_lora.down.weight"].shape == (4, 64)
+    fresh = train(replace(SETTINGS, steps=1), Keeping()).losses[0]
+    adapted, note = with_domain_adapter(model, file, 1.0)
+    assert "128 of 128 keys matched" in note
+    merged = train(replace(SETTINGS, steps=1), Keeping(), adapted).losses[0]
+    assert merged == pytest.approx(loss_of_trained(train, keeping.file), rel=1e-5)
+    assert abs(merged - fresh) > 1e-3
+
+
+def test_loras_learn_with_checkpointing_as_without(model, motion):
+    settings = replace(SETTINGS, optimizer="SGD", learning_rate=1.0, clip_gradients=0.0, steps=2)
+    twice = replace(settings, gradient_checkpointing=True)
+    loras = [train_motion_lora(model, motion, clips(), prompts(), how, rank=4) for how in (settings, twice)]
+    assert same(loras[0].tensors, loras[1].tensors) < 1e-6
+    adapters = [train_domain_adapter(model, clips(), prompts(), how, rank=4) for how in (settings, twice)]
+    assert same(adapters[0].tensors, adapters[1].tensors) < 1e-6
+
+
+def test_a_module_of_another_base_and_an_impossible_rank_are_refused(model, sdxl_model, motion):
+    with pytest.raises(ValueError, match=r"is a motion module for SD1\.5, this MODEL is SDXL"):
+        train_motion_lora(sdxl_model, motion, clips(), prompts(), SETTINGS)
+    with pytest.raises(ValueError, match="rank must be 1 to 128, got 129"):
+        train_motion_lora(model, motion, clips(), prompts(), SETTINGS, rank=129)
+
+
+def test_an_adapter_for_sdxl_has_a_change_for_each_attention(sdxl_model):
+    trained = train_domain_adapter(sdxl_model, clips(), prompts(), replace(SETTINGS, steps=1), rank=2)
+    assert len([key for key in trained.tensors if key.endswith(".up.weight")]) > 80

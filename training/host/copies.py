@@ -1,0 +1,78 @@
+"""Private copies of models, whose weights may take part in gradients and whose changes nobody sees.
+
+Nodes run in inference mode, and what is loaded there can never be kept for gradients; weights may also be maps of a file.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import comfy.lora
+import comfy.model_management
+import comfy.model_patcher
+import torch
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor, nn
+
+
+def private_copy(model: ModelPatcher) -> ModelPatcher:
+    """A MODEL with its patches around a network of its own, outside of the host's dynamic VRAM, frozen.
+
+    Call it outside of inference mode. The network is loaded again where the host knows from where, else copied.
+    """
+    if model.cached_patcher_init is not None:
+        clone = model.clone(disable_dynamic=True, force_deepcopy=True)
+    else:
+        comfy.model_management.unload_model_and_clones(model)  # so that its weights are those it was made with
+        shared: dict[int, Any] = {id(part): part for part in (model.model.model_config, model.model.latent_format)}
+        shared[id(model.model.current_patcher)] = None
+        network: nn.Module = copy.deepcopy(model.model, shared)
+        clone = model.clone(disable_dynamic=True, model_override=(network, ({}, {}, {}, set())))
+    clone.parent = None  # a parent stands in for a clone that is gone
+    for module in clone.model.modules():
+        _disinfect(module)
+    clone.model.requires_grad_(False)
+    return clone
+
+
+def _disinfect(module: nn.Module) -> None:
+    """Replace weights that were made in inference mode. Only for networks that are nobody else's."""
+    for name, parameter in list(module.named_parameters(recurse=False)):
+        if parameter.is_inference():
+            module.register_parameter(name, nn.Parameter(plain(parameter), requires_grad=False))
+    for name, buffer in list(module.named_buffers(recurse=False)):
+        if buffer.is_inference():
+            module.register_buffer(name, plain(buffer), persistent=name in module.state_dict())
+
+
+def plain(value: Any) -> Any:
+    """The same value without tensors of inference mode; containers are copied. Call it outside of inference mode."""
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}  # type: ignore[misc]
+    if isinstance(value, list | tuple):
+        return type(value)(plain(part) for part in value)  # type: ignore[misc]
+    return value
+
+
+def weights_of(model: ModelPatcher, dtype: torch.dtype | None = torch.float32) -> dict[str, Tensor]:
+    """The weights of a model with its patches (LoRAs) in them, as new tensors on the CPU. Call it outside of inference mode.
+
+    Args:
+        dtype: None leaves each as it is.
+    """
+    comfy.model_management.unload_model_and_clones(model)
+    state = {key: tensor.detach().to("cpu", dtype, copy=True) for key, tensor in model.model.state_dict().items()}
+    for key, patches in model.patches.items():
+        if key in state:
+            patched: Tensor = comfy.lora.calculate_weight(list(patches), state[key].float(), key)
+            state[key] = patched.detach().to("cpu", state[key].dtype, copy=True)
+    return state
+
+
+def wrapped(network: nn.Module) -> ModelPatcher:
+    """A network as a model of the host, outside of its dynamic VRAM management: its parameters remain the same objects."""
+    device, offload = comfy.model_management.get_torch_device(), comfy.model_management.unet_offload_device()
+    return ModelPatcher(network, device, offload)

@@ -1,0 +1,178 @@
+"""A sampling run that trains instead of sampling: the host loads the models, prepares prompts and calls the UNet.
+
+``run_training`` hands its caller an ``Evaluation``: what the model says of one clip at a noise level, through the host's
+``calc_cond_batch`` and so through every wrapper that acts when sampling. Called by ``stages``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.samplers
+import torch
+from comfy.model_patcher import ModelPatcher
+from comfy.samplers import CFGGuider, Sampler
+from torch import Tensor
+
+from ...sampling.host.controls import Conditioning
+from ...sampling.host.wrappers import RUN, Executor, HostOptions, WrappersMP, put_wrapper
+from .checkpointing import with_checkpointing
+from .copies import plain
+
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Clips:
+    """What is trained on.
+
+    Attributes:
+        latents: one ``(F, C, h, w)`` per clip, as an autoencoder gives them.
+        captions: the host's CONDITIONING of each.
+        untold: that of an empty prompt, for caption dropout.
+    """
+
+    latents: Sequence[Tensor]
+    captions: Sequence[Conditioning]
+    untold: Conditioning | None = None
+
+    @property
+    def prompts(self) -> list[Conditioning]:
+        """All prompts: that of each clip, then the empty one if there is one."""
+        return [*self.captions, *([self.untold] if self.untold is not None else [])]
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How the model is evaluated: what layers compute in (fp32, bf16, fp16, none), and whether they are computed twice."""
+
+    dtype: str
+    checkpointing: bool
+
+
+class Evaluation:
+    """The clips of a training, and the loaded model.
+
+    Attributes:
+        latents: of the clips in the scale of the UNet, where it computes.
+        sigmas: the noise levels of the schedule, rising.
+    """
+
+    def __init__(self, guider: CFGGuider, clips: Clips, manner: Manner, options: HostOptions) -> None:
+        self.model: Any = guider.inner_model
+        self.sampling: Any = self.model.model_sampling
+        self.device = guider.model_patcher.load_device
+        self.manner = manner
+        self.options = with_checkpointing(options) if manner.checkpointing else options
+        self.sigmas = [float(sigma) for sigma in self.sampling.sigmas]
+        self.latents = [self.model.process_latent_in(plain(clip).float()).to(self.device) for clip in clips.latents]
+        self.prompts = _prepared(guider, clips, self.latents)
+
+    def outputs(
+        self, clip: int, level: int, noise: Tensor, untold: bool = False, frames: Sequence[int] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What the model puts out for a clip with noise, and what it should: noise, or velocity where it predicts that.
+
+        ``calculate_denoised`` is ``base + slope * output`` for every kind of prediction, so both follow from what the model
+        takes the clip for and from the clip.
+
+        Args:
+            noise: of the shape of what is evaluated.
+            frames: which of the clip's; None is all.
+
+        Returns:
+            Both ``(F, C, h, w)``, fp32.
+        """
+        clean, sampling = self.latents[clip], self.sampling
+        clean = clean if frames is None else clean[list(frames)]
+        sigma = torch.full((clean.shape[0],), self.sigmas[level], device=self.device)
+        noisy = sampling.noise_scaling(sigma, noise.to(self.device), clean, False)
+        prompt = self.prompts[-1 if untold else 0][clip]
+        with self._computing():
+            found = comfy.samplers.calc_cond_batch(self.model, [prompt], noisy, sigma, self.options)[0]
+        one = sigma[:1]
+        base = sampling.calculate_denoised(one, torch.zeros_like(noisy), noisy)
+        slope = sampling.calculate_denoised(one, torch.ones_like(one), torch.zeros_like(one))
+        return (found.float() - base) / slope, (clean - base) / slope
+
+    def _computing(self) -> Any:
+        dtype = AUTOCAST.get(self.manner.dtype)
+        return nullcontext() if dtype is None else torch.autocast(self.device.type, dtype=dtype)
+
+
+def _prepared(guider: CFGGuider, clips: Clips, latents: Sequence[Tensor]) -> list[list[Any]]:
+    """The prompts as the UNet takes them, once for the whole training: those of the clips, then the empty one for each."""
+    parts = iter(guider.conds["positive"])
+    prompts = [[next(parts) for _ in prompt] for prompt in clips.prompts]
+    device = guider.model_patcher.load_device
+
+    def ready(prompt: list[Any], latent: Tensor) -> list[Any]:
+        own = {"positive": [dict(part) for part in prompt]}
+        conds = comfy.samplers.process_conds(guider.inner_model, torch.zeros_like(latent), own, device, latent)["positive"]
+        return [_plain_cond(cond) for cond in conds]
+
+    told = [ready(prompt, latent) for prompt, latent in zip(prompts, latents, strict=False)]
+    return [told] if clips.untold is None else [told, [ready(prompts[-1], latent) for latent in latents]]
+
+
+def _plain_cond(cond: dict[str, Any]) -> dict[str, Any]:
+    """A prompt without tensors of inference mode."""
+    return {**cond, "model_conds": {key: _plain_part(part) for key, part in cond["model_conds"].items()}}
+
+
+def _plain_part(part: Any) -> Any:
+    return type(part)(plain(part.cond)) if hasattr(part, "cond") else part
+
+
+class TrainingSampler(Sampler):
+    """Runs a training in the place of sampling steps."""
+
+    def __init__(self, clips: Clips, manner: Manner, train: Callable[[Evaluation], None]) -> None:
+        self.clips, self.manner, self.train = clips, manner, train
+
+    def sample(
+        self,
+        model_wrap: Any,
+        sigmas: Tensor,
+        extra_args: dict[str, Any],
+        callback: Any,
+        noise: Tensor,
+        latent_image: Tensor | None = None,
+        denoise_mask: Tensor | None = None,
+        disable_pbar: bool = False,
+    ) -> Tensor:
+        """Called by the host with everything loaded; what it gives back is not used."""
+        with torch.inference_mode(False), torch.enable_grad():
+            self.train(Evaluation(model_wrap, self.clips, self.manner, extra_args["model_options"]))
+        return torch.zeros_like(noise)
+
+
+class TrainingGuider(CFGGuider):
+    """Brings the prompts of all clips into the run."""
+
+    def set_prompts(self, prompts: Sequence[Conditioning]) -> None:
+        """The prompts one after another, each of one or more parts."""
+        self.inner_set_conds({"positive": [part for prompt in prompts for part in prompt]})
+
+
+def _load_whole(executor: Executor, *args: Any, **kw: Any) -> Any:
+    """Around the host's loading. What it loads in part it brings piece by piece through one buffer, which gradients cannot use."""
+    return executor(*args, **{**kw, "force_full_load": True})
+
+
+def run_training(model: ModelPatcher, clips: Clips, manner: Manner, train: Callable[[Evaluation], None]) -> None:
+    """Load a private MODEL and run ``train`` inside a sampling run, with gradients.
+
+    Args:
+        model: from ``copies.private_copy``, with whatever is trained on it. When ``train`` runs, all is on its device.
+    """
+    guider = TrainingGuider(model)
+    guider.set_prompts(clips.prompts)
+    put_wrapper(model, WrappersMP.PREPARE_SAMPLING, RUN, _load_whole)
+    highest = torch.tensor([float(model.get_model_object("model_sampling").sigma_max), 0.0])
+    with torch.inference_mode(False), torch.no_grad():
+        nothing = torch.zeros(clips.latents[0].shape)
+        guider.sample(nothing, nothing.clone(), TrainingSampler(clips, manner, train), highest, disable_pbar=True, seed=0)

@@ -1,0 +1,31 @@
+"""What a training makes small: the distance between what the model predicted and what it should have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+from torch.nn import functional
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+_FUNCTIONS: dict[str, LossFunction] = {
+    "MSE": functional.mse_loss,
+    "L1": functional.l1_loss,
+    "Huber": functional.huber_loss,
+    "SmoothL1": functional.smooth_l1_loss,
+}
+
+
+def loss_function(name: str) -> LossFunction:
+    """One of ``settings.LOSSES``."""
+    return _FUNCTIONS[name]
+
+
+def snr_weight(sigma: float, most: float) -> float:
+    """How much the loss at a noise level counts for a model that predicts the noise; 1 without a limit.
+
+    Source: Hang et al. 2023, min-SNR, arXiv 2303.09556, section 3.4: min(SNR, gamma) / SNR, with SNR = 1 / sigma^2.
+    """
+    ratio = 1.0 / max(sigma, 1e-8) ** 2
+    return min(ratio, most) / ratio if most > 0 else 1.0

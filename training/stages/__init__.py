@@ -1,0 +1,1 @@
+"""The three stages of training: what is trained, and the file it becomes."""
