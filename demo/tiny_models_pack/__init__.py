@@ -54,6 +54,12 @@ class TinySD15(comfy.supported_models.SD15):
         return ClipTarget(sd1_clip.SD1Tokenizer, TinySD1ClipModel)
 
 
+class SmallWorld(TinySD15):
+    """The trained model of `demo/world`: SD1.5 with 64 channels."""
+
+    unet_config: ClassVar[dict[str, object]] = {**TinySD15.unet_config, "model_channels": 64}
+
+
 class TinySDXLClipModel(sdxl_clip.SDXLClipModel):
     """The host's pair of SDXL text encoders, of widths 16 and 32."""
 
@@ -84,7 +90,7 @@ def register() -> None:
     """Add the entries once, also when the pack is loaded a second time in the same process."""
     known = comfy.supported_models.models
     names = {entry.__name__ for entry in known}
-    known.extend(entry for entry in (TinySD15, TinySDXL) if entry.__name__ not in names)
+    known.extend(entry for entry in (TinySD15, SmallWorld, TinySDXL) if entry.__name__ not in names)
 
 
 register()

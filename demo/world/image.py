@@ -13,7 +13,7 @@ from .clips import pictures, to_floats
 from .networks import Words, unet
 from .progress import Training
 
-STEPS, BATCH, RATE = 5000, 64, 8e-4
+STEPS, BATCH, RATE = 3600, 64, 8e-4
 PICTURES, SEED = 20000, 21
 NO_CAPTION = 0.12  # share of the pictures that are shown without their caption, for guidance
 MOST_WEIGHT = 5.0  # signal-to-noise ratio above which a noise level counts no more (min-SNR weighting, arXiv 2303.09556)
@@ -51,7 +51,6 @@ def train(file: Path, autoencoder: dict[str, Tensor], cache: Path, report: Calla
     """Train to the end, or go on where an earlier run stopped."""
     latents, captions = _data(autoencoder, cache)
     model = ImageModel(captions)
-    model.unet.to(memory_format=torch.channels_last)
     tokens = model.words.tokens([*captions, ""])
     training = Training(dict(model.named_parameters()), file, STEPS, RATE)
 
@@ -61,7 +60,7 @@ def train(file: Path, autoencoder: dict[str, Tensor], cache: Path, report: Calla
         noise = torch.randn(BATCH, *latents.shape[1:], generator=random)
         untold = torch.rand(BATCH, generator=random) < NO_CAPTION
         said = tokens[torch.where(untold, len(tokens) - 1, chosen)]
-        noisy = noised(latents[chosen], step, noise).contiguous(memory_format=torch.channels_last)
+        noisy = noised(latents[chosen], step, noise)
         distinct, which = said.unique(dim=0, return_inverse=True)
         text = model.words(distinct)[which]
         with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import torch
 from comfy import ops
 from comfy.clip_model import CLIPTextModel
+from comfy.ldm.modules.attention import attention_pytorch
 from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock, SpatialTransformer, UNetModel
 from comfy.sd1_clip import SD1Tokenizer
 from torch import Tensor, nn
@@ -100,6 +101,14 @@ class Words(nn.Module):
         return torch.tensor([[int(token) for token, _ in chunks[0]] for chunks in weighted])
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Token ids (B, 77) -> text embeddings (B, 77, 64)."""
-        embedded = self.rows[torch.searchsorted(self.known, tokens)]
-        return self.net.text_model(tokens, embeds=embedded)[0]
+        """Token ids (B, 77) -> text embeddings (B, 77, 64).
+
+        What the host's encoder computes, with its layers; the host adds in place, through which no gradient passes.
+        """
+        model = self.net.text_model
+        x = self.rows[torch.searchsorted(self.known, tokens)] + model.embeddings.position_embedding.weight
+        mask = torch.full((x.shape[1], x.shape[1]), -torch.finfo(x.dtype).max).triu_(1)
+        for layer in model.encoder.layers:
+            x = x + layer.self_attn(layer.layer_norm1(x), mask, attention_pytorch)
+            x = x + layer.mlp(layer.layer_norm2(x))
+        return model.final_layer_norm(x)

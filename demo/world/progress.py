@@ -60,12 +60,25 @@ class Training:
         torch.save(state, part)
         os.replace(part, self.file)
 
-    def run(self, loss: Callable[[torch.Generator], Tensor], report: Callable[[str], None], look: Callable[[], None] | None = None) -> None:
-        """Train to the last step. `loss` makes one step's loss from a generator that is seeded by the number of the step."""
-        saved = begun = time.monotonic()
+    def run(self, loss: Callable[[torch.Generator], Tensor], report: Callable[[str], None]) -> None:
+        """Train to the last step, saving every now and then.
+
+        Args:
+            loss: makes one step's loss from a generator that is seeded by the number of the step.
+        """
+        begun = time.monotonic()
         while self.step < self.steps:
-            random = torch.Generator().manual_seed(7919 * self.step + 1)
-            value = loss(random)
+            self.until(self.steps, loss, begun + SAVE_EVERY)
+            now = time.monotonic()
+            self.seconds, begun = self.seconds + now - begun, now
+            self.save()
+            recent = self.losses[-200:]
+            report(f"step {self.step} of {self.steps}, loss {sum(recent) / len(recent):.4f}, {self.seconds / 60:.1f} minutes")
+
+    def until(self, step: int, loss: Callable[[torch.Generator], Tensor], moment: float = math.inf) -> None:
+        """Train until this step or this moment, whichever comes first."""
+        while self.step < step and time.monotonic() < moment:
+            value = loss(torch.Generator().manual_seed(7919 * self.step + 1))
             value.backward()
             nn.utils.clip_grad_norm_(self.parameters.values(), 1.0)
             share = self.step / self.steps
@@ -76,15 +89,6 @@ class Training:
             self._follow()
             self.step += 1
             self.losses.append(round(float(value.detach()), 5))
-            now = time.monotonic()
-            if now - saved > SAVE_EVERY or self.step == self.steps:
-                self.seconds += now - begun
-                saved = begun = now
-                self.save()
-                recent = self.losses[-200:]
-                report(f"step {self.step} of {self.steps}, loss {sum(recent) / len(recent):.4f}, {self.seconds / 60:.1f} minutes")
-                if look is not None:
-                    look()
 
     def _follow(self) -> None:
         keep = min(AVERAGE, (1 + self.step) / (10 + self.step))

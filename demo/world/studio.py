@@ -1,0 +1,75 @@
+"""The small world inside the host: its checkpoint loaded as the host loads any, prompts, clips, samples.
+
+`train` trains on it, `bench/motion.py` measures on it. Needs ComfyUI on the path; `pack` is this pack under a name that can be imported.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import comfy.sd
+import torch
+from torch import Tensor
+
+from ..tiny_models_pack import register
+from .image import encode
+
+NAME = "animatediff_native"
+ROOT = Path(__file__).resolve().parents[2]
+SD15_SCALE = 0.18215
+
+
+def pack() -> ModuleType:
+    """This pack as a package, without putting its folder on the path: our `nodes` would hide the host's."""
+    if NAME not in sys.modules:
+        spec = importlib.util.spec_from_file_location(NAME, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[NAME] = module
+        spec.loader.exec_module(module)
+    return sys.modules[NAME]
+
+
+@dataclass
+class Studio:
+    """The loaded parts of a checkpoint.
+
+    Attributes:
+        model, clip, vae: as a checkpoint loader gives them.
+        autoencoder: the tensors of the autoencoder, for encoding many frames at once.
+    """
+
+    model: Any
+    clip: Any
+    vae: Any
+    autoencoder: dict[str, Tensor]
+    _prompts: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @classmethod
+    def of(cls, tensors: dict[str, Tensor]) -> Studio:
+        """Load a checkpoint from the tensors that its file would have (`files.assembled`)."""
+        register()
+        prefix = "first_stage_model."
+        autoencoder = {key.removeprefix(prefix): tensor.float() for key, tensor in tensors.items() if key.startswith(prefix)}
+        copies = {key: tensor.clone() for key, tensor in tensors.items()}  # the host takes the tensors it is given apart
+        model, clip, vae, _ = comfy.sd.load_state_dict_guess_config(copies)
+        return cls(model, clip, vae, autoencoder)
+
+    def prompt(self, text: str) -> Any:
+        """The CONDITIONING of a caption."""
+        if text not in self._prompts:
+            self._prompts[text] = self.clip.encode_from_tokens_scheduled(self.clip.tokenize(text))
+        return self._prompts[text]
+
+    def latents(self, clips: Tensor) -> list[Tensor]:
+        """Clips (N, F, 64, 64, 3) as bytes -> LATENT tensors (F, 4, 8, 8) in the autoencoder's scale."""
+        return [encode(self.autoencoder, clip) / SD15_SCALE for clip in clips]
+
+    def pictures(self, latents: Tensor) -> Tensor:
+        """Sampled latents (F, 4, 8, 8) -> frames (F, 64, 64, 3), values 0 to 1."""
+        with torch.inference_mode():
+            return self.vae.decode(latents)
