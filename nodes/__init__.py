@@ -5,6 +5,7 @@ from comfy_api.latest import ComfyExtension, io
 from .adjust import AdjustMotionPositions, AdjustMotionWeights
 from .apply import ApplyMotionModule, MotionSettings, RemoveMotionModule
 from .beta_schedule import ApplyBetaSchedule
+from .clips import CameraClips, EncodeTrainingClips, LoadTrainingClips
 from .context import ApplyContextWindows, ContextWindowOptions, PreviewContextWindows
 from .files import register_model_folders
 from .legacy import OldNodes
@@ -46,6 +47,9 @@ NODES: list[type[io.ComfyNode]] = [
     SparseCtrlImages,
     AnimateDiffSampler,
     SaveAnimation,
+    LoadTrainingClips,
+    CameraClips,
+    EncodeTrainingClips,
 ]
 
 

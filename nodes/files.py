@@ -1,9 +1,11 @@
-"""Model files by the names that graphs give them. The only user of ``folder_paths``; called by ``load`` and ``legacy``."""
+"""Files and folders by the names that graphs give them. The only user of ``folder_paths``; called by ``load``, ``clips`` and ``legacy``."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import folder_paths
 
@@ -49,6 +51,40 @@ def images_in(directory: str) -> list[str] | None:
     names = sorted(os.listdir(path))
     images = set(folder_paths.filter_files_content_types([name for name in names if os.path.isfile(os.path.join(path, name))], ["image"]))
     return [os.path.relpath(os.path.join(path, name), root) if name in images else "" for name in names]
+
+
+def input_folders() -> list[str]:
+    """The folders below ComfyUI's input folder, as the host's dataset nodes list them."""
+    return folder_paths.get_input_subfolders()
+
+
+def input_folder(name: str) -> Path:
+    """A folder below ComfyUI's input folder. Raises ValueError for one that lies elsewhere or is not there."""
+    root = Path(folder_paths.get_input_directory())
+    path = Path(os.path.normpath(root / name))  # links that the owner made are followed, ways upwards are not
+    if not path.is_relative_to(root) or path == root or not path.is_dir():
+        raise ValueError(f"{root} has no folder {name!r}. Put the files into a folder there, reload the page and choose it.")
+    return path
+
+
+def state_of(folder: str) -> str | None:
+    """What changes when a file in a folder of the input folder does; part of what tells the host to run a node again."""
+    try:
+        path = input_folder(folder)
+    except ValueError:
+        return None
+    hashed, seen = hashlib.blake2b(digest_size=16), set()
+    for parent, folders, names in os.walk(path, followlinks=True):
+        if (real := os.path.realpath(parent)) in seen:  # a link may lead back
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        for name in sorted(names):
+            with contextlib.suppress(OSError):
+                state = os.stat(os.path.join(parent, name))
+                hashed.update(f"{parent}/{name}:{state.st_size}:{state.st_mtime_ns};".encode(errors="surrogateescape"))
+    return hashed.hexdigest()
 
 
 def same_file(folder: str, name: str) -> str | None:

@@ -38,6 +38,11 @@ def played(file: OutputFile) -> ui.SavedImages:
     return ui.SavedImages([saved], is_animated=file.path.suffix != ".gif")
 
 
+def played_with_text(file: OutputFile, lines: str) -> dict[str, Any]:
+    """A file that plays on the node, and what the node found."""
+    return {**played(file).as_dict(), **text(lines).as_dict()}
+
+
 def graph_of(hidden: io.HiddenHolder | None) -> dict[str, Any]:
     """What a saved file remembers: the workflow and what else the front end sends for it, and the prompt."""
     if hidden is None:

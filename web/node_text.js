@@ -8,6 +8,9 @@ const NODES = [
   "LoadSparseCtrl",
   "SparseCtrlApply",
   "AnimateDiffPromptTravel",
+  "LoadTrainingClips",
+  "CameraClips",
+  "EncodeTrainingClips",
 ];
 const NAME = "found";
 const LINE_HEIGHT = 14;

@@ -186,6 +186,7 @@ CLEAN = {
     "training/loop/run.py": "from ...sampling.host import memory\nfrom ...motion.net import Net\nimport torch\ndef clips(clip): ...",
     "training/loop/draws.py": "from ..host import guider",
     "training/loop/state.py": "from . import draws",
+    "nodes/clips.py": "from .types import CATEGORY\nfrom ..training.loop import run\nclass CameraClips: ...",
     "nodes/__init__.py": "from .legacy import ade\nfrom .load import LoadMotionModule\nNODES = []",
     "nodes/types.py": "CATEGORY = 'a'",
     "nodes/files.py": _NODE,

@@ -8,7 +8,7 @@ from .source import APART, STOREYS, Import, Source
 
 ROOMS = ("run", "windows", "guides", "controls", "modules", "start", "prompts", "timeline", "files", "frames", "host")
 """The rooms of ``sampling/`` from top to bottom: a room imports only itself and those after it."""
-TRAINING_ROOMS = ("stages", "loop", "host", "clips", "measures")
+TRAINING_ROOMS = ("stages", "loop", "clips", "measures", "host")
 """The same of ``training/``."""
 BELOW: dict[str, set[str]] = {
     "": {"nodes"},

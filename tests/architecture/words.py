@@ -22,6 +22,8 @@ TWO_MEANINGS = {
 """Words that meant several things, and what to say."""
 TEXT_ENCODER = {"sampling/prompts/travel.py", "nodes/schedule.py"}
 """Where an argument called ``clip`` is the host's text encoder."""
+OF_TRAINING = {"nodes/clips.py", "nodes/train.py"}
+"""The nodes of training, which has clips."""
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -104,4 +106,4 @@ def _may_say(source: Source, name: str, word: str, kind: str) -> bool:
     """Whether this file may use the word: training has clips, and the text encoder is an argument called ``clip``."""
     if not word.startswith("clip"):
         return False
-    return source.storey == "training" or (kind == "argument" and name == "clip" and source.path in TEXT_ENCODER)
+    return source.storey == "training" or source.path in OF_TRAINING or (kind == "argument" and name == "clip" and source.path in TEXT_ENCODER)

@@ -44,7 +44,11 @@ NODES = {
     "SparseCtrlImages",
     "AnimateDiffNativeSampler",
     "SaveAnimation",
+    "LoadTrainingClips",
+    "CameraClips",
+    "EncodeTrainingClips",
 }
+CATEGORIES = {"AnimateDiff", "AnimateDiff/training", "AnimateDiff/evaluation"}
 TEXT_EVENT = 3
 """The host's number for binary messages with a text for a node to show."""
 ENDS = ("execution_success", "execution_error", "execution_interrupted")
@@ -288,7 +292,7 @@ def test_a_missing_file_is_refused_before_anything_runs(client: ComfyClient) -> 
 
 def test_object_info_lists_every_node_with_tooltips(client: ComfyClient) -> None:
     info = client.object_info()
-    ours = {key: node for key, node in info.items() if node["category"] == "AnimateDiff"}
+    ours = {key: node for key, node in info.items() if node["category"] in CATEGORIES}
     assert set(ours) == NODES
     for name, node in ours.items():
         inputs = {**node["input"].get("required", {}), **node["input"].get("optional", {})}
