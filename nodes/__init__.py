@@ -16,6 +16,15 @@ from .sample import AnimateDiffSampler, PinFrames, SetLatentFrames
 from .save import SaveAnimation
 from .schedule import ApplyCFGCurve, ApplyControlCurve, PromptOfFrame, PromptTravel, SetControlCurve, ValueCurve
 from .sparse_control import SparseCtrlApply, SparseCtrlFrames, SparseCtrlImages
+from .train import (
+    MotionTrainingOptions,
+    MotionTrainingPreview,
+    SaveMotionModule,
+    SaveTrainedLoRA,
+    TrainDomainAdapter,
+    TrainMotionLoRA,
+    TrainMotionModule,
+)
 
 NODES: list[type[io.ComfyNode]] = [
     LoadMotionModule,
@@ -50,6 +59,13 @@ NODES: list[type[io.ComfyNode]] = [
     LoadTrainingClips,
     CameraClips,
     EncodeTrainingClips,
+    TrainMotionLoRA,
+    TrainDomainAdapter,
+    TrainMotionModule,
+    MotionTrainingOptions,
+    MotionTrainingPreview,
+    SaveTrainedLoRA,
+    SaveMotionModule,
 ]
 
 

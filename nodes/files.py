@@ -17,9 +17,13 @@ CHECKPOINTS = "checkpoints"
 
 
 def register_model_folders() -> None:
-    """Make ``models/animatediff_models`` and ``models/animatediff_motion_lora`` known, as other packs name them."""
+    """Make ``models/animatediff_models`` and ``models/animatediff_motion_lora`` known, as other packs name them.
+
+    What is trained is saved in folders of these names below the output folder, as the host does with its own models.
+    """
     for key in (MODULES, LORAS):
         folder_paths.add_model_folder_path(key, os.path.join(folder_paths.models_dir, key))
+        folder_paths.add_model_folder_path(key, os.path.join(folder_paths.get_output_directory(), key))
         folder_paths.folder_names_and_paths[key][1].update(folder_paths.supported_pt_extensions)
 
 

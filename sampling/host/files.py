@@ -56,6 +56,11 @@ def output_file(prefix: str, suffix: str, size: tuple[int, int], kept: bool) -> 
     return OutputFile(Path(folder) / filename, filename, subfolder, kept)
 
 
+def output_folder(name: str) -> Path:
+    """A folder of the host's output folder; it may not exist yet."""
+    return Path(folder_paths.get_output_directory()) / name
+
+
 def keeps_metadata() -> bool:
     """Whether files may remember their workflow; the user can forbid it for all savers."""
     return not args.disable_metadata

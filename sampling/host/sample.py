@@ -124,6 +124,11 @@ def stop_if_interrupted() -> None:
     comfy.model_management.throw_exception_if_processing_interrupted()
 
 
+def is_interrupted() -> bool:
+    """Whether the user cancelled the run; ``stop_if_interrupted`` ends it."""
+    return comfy.model_management.processing_interrupted()
+
+
 def previewer_of(model: ModelPatcher) -> Any:
     """What makes live previews of a MODEL's latents; None if the user wants none."""
     return latent_preview.get_previewer(model.load_device, model.model.latent_format)
@@ -135,10 +140,28 @@ def warn(sentences: Sequence[str]) -> None:
         return
     text = "\n".join(sentences)
     logging.warning(text)
-    server = getattr(sys.modules.get("server"), "PromptServer", None)  # only where the host serves a front end
-    instance, context = getattr(server, "instance", None), get_executing_context()
+    tell(text)
+
+
+def tell(text: str) -> None:
+    """Show a text on the node that runs, in place of the one before, where the host serves a front end."""
+    instance, context = _server(), get_executing_context()
     if instance is not None and context is not None:
         instance.send_progress_text(text, _in_the_graph(context.node_id))
+
+
+def show(result: dict[str, Any]) -> None:
+    """Show a result on the node that runs, before it ends; ``result`` is what a node gives as ``ui``."""
+    instance, context = _server(), get_executing_context()
+    if instance is not None and context is not None:
+        shown, prompt = _in_the_graph(context.node_id), context.prompt_id
+        told = {"node": context.node_id, "display_node": shown, "output": result, "prompt_id": prompt}
+        instance.send_sync("executed", told, instance.client_id)
+
+
+def _server() -> Any:
+    """The host's server; None where there is no front end."""
+    return getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
 
 
 def _in_the_graph(node_id: str) -> str:

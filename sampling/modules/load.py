@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...motion.checkpoint import describe_motion_module, read_motion_module
 from ...motion.config import FAMILIES, Overrides
+from ...motion.container import ModelFile
 from ...motion.model import MotionModel
 from ..host.memory import ModelPatcher, adopt, open_file
 from .choices import BETA_SCHEDULES, NORM_SCOPES, with_choices
@@ -33,11 +34,19 @@ def load_motion_module(
     Raises:
         ValueError: the file is no usable motion module; the message says what it is.
     """
-    name = Path(path).name
-    file = read_motion_module(open_file(path), overrides)
+    patcher = make_motion_module(open_file(path), overrides, disable_dynamic)
+    patcher.cached_patcher_init = (load_motion_module, (path, overrides))
+    return patcher
+
+
+def make_motion_module(
+    opened: ModelFile, overrides: Overrides = Overrides(), disable_dynamic: bool = False
+) -> ModelPatcher:
+    """The same for a file that is open already, or for tensors that have not been saved. Raises ValueError."""
+    file = read_motion_module(opened, overrides)
     config = with_choices(file.config, overrides)
     patcher = adopt(partial(MotionModel, config), file.motion, disable_dynamic)
-    patcher.cached_patcher_init = (load_motion_module, (path, overrides))
-    summary = describe_motion_module(name, config, file.motion)
-    patcher.set_attachments(SETTINGS, ModuleSettings(name, summary, stores_positions=config.stored_positions > 0))
+    patcher.cached_patcher_init = (make_motion_module, (opened, overrides))
+    summary = describe_motion_module(opened.name, config, file.motion)
+    patcher.set_attachments(SETTINGS, ModuleSettings(opened.name, summary, stores_positions=config.stored_positions > 0))
     return patcher

@@ -85,7 +85,7 @@ def test_a_training_goes_on_with_the_same_losses(model, tmp_path):
 
 
 def test_accumulation_is_a_larger_batch_and_checkpointing_changes_nothing(model):
-    settings = replace(SETTINGS, optimizer="SGD", learning_rate=1.0, clip_gradients=0.0, steps=2)
+    settings = replace(SETTINGS, optimizer="SGD", learning_rate=1.0, gradient_limit=0.0, steps=2)
     batch = train(model, settings)
     accumulated = train(model, replace(settings, batch_size=1, grad_accumulation_steps=2))
     twice = train(model, replace(settings, gradient_checkpointing=True))

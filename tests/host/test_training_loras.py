@@ -68,7 +68,7 @@ def test_a_domain_adapter_file_is_what_was_trained(model, tmp_path):
 
 
 def test_loras_learn_with_checkpointing_as_without(model, motion):
-    settings = replace(SETTINGS, optimizer="SGD", learning_rate=1.0, clip_gradients=0.0, steps=2)
+    settings = replace(SETTINGS, optimizer="SGD", learning_rate=1.0, gradient_limit=0.0, steps=2)
     twice = replace(settings, gradient_checkpointing=True)
     loras = [train_motion_lora(model, motion, clips(), prompts(), how, rank=4) for how in (settings, twice)]
     assert same(loras[0].tensors, loras[1].tensors) < 1e-6

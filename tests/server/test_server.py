@@ -47,6 +47,13 @@ NODES = {
     "LoadTrainingClips",
     "CameraClips",
     "EncodeTrainingClips",
+    "TrainMotionLoRA",
+    "TrainDomainAdapter",
+    "TrainMotionModule",
+    "MotionTrainingOptions",
+    "MotionTrainingPreview",
+    "SaveTrainedLoRA",
+    "SaveMotionModule",
 }
 CATEGORIES = {"AnimateDiff", "AnimateDiff/training", "AnimateDiff/evaluation"}
 TEXT_EVENT = 3

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from comfy.samplers import CFGGuider, Sampler
 from torch import Tensor
 
 from ...sampling.host.controls import Conditioning
+from ...sampling.host.memory import kept_loaded
 from ...sampling.host.wrappers import RUN, Executor, HostOptions, WrappersMP, put_wrapper
 from .checkpointing import with_checkpointing
 from .copies import plain
@@ -62,6 +63,7 @@ class Evaluation:
     """
 
     def __init__(self, guider: CFGGuider, clips: Clips, manner: Manner, options: HostOptions) -> None:
+        self.guider = guider
         self.model: Any = guider.inner_model
         self.sampling: Any = self.model.model_sampling
         self.device = guider.model_patcher.load_device
@@ -97,6 +99,18 @@ class Evaluation:
         base = sampling.calculate_denoised(one, torch.zeros_like(noisy), noisy)
         slope = sampling.calculate_denoised(one, torch.ones_like(one), torch.zeros_like(one))
         return (found.float() - base) / slope, (clean - base) / slope
+
+    @contextmanager
+    def at_rest(self) -> Iterator[ModelPatcher]:
+        """Inside, the MODEL can be sampled with as it is. Afterwards it is loaded, and where it was, again."""
+        patcher = self.guider.model_patcher
+        sampler = patcher.clone()
+        sampler.remove_wrappers_with_key(WrappersMP.PREPARE_SAMPLING, RUN)
+        try:
+            with kept_loaded(), torch.no_grad():
+                yield sampler
+        finally:
+            patcher.pre_run()
 
     def _computing(self) -> Any:
         dtype = AUTOCAST.get(self.manner.dtype)

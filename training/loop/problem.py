@@ -9,6 +9,7 @@ from ..host.guider import Evaluation
 from .draws import Draw
 from .loss import loss_function, snr_weight
 from .settings import TrainingSettings
+from .watch import Watch
 
 
 class ClipProblem:
@@ -29,6 +30,11 @@ class ClipProblem:
     def parameters(self) -> dict[str, nn.Parameter]:
         """What is trained, by name."""
         return self._parameters
+
+    def look(self, watch: Watch, step: int) -> None:
+        """Let a watch see the model as it is."""
+        with self.evaluation.at_rest() as model:
+            watch.look(step, model)
 
     def loss(self, draw: Draw) -> Tensor:
         """The distance between what the model put out and what it should have, in fp32, weighed by the noise level."""

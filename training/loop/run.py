@@ -39,6 +39,10 @@ class Problem(Protocol):
         """What is trained, by name."""
         ...
 
+    def look(self, watch: Watch, step: int) -> None:
+        """Let a watch see the model as it is."""
+        ...
+
     def loss(self, draw: Draw) -> Tensor:
         """How far the model is off for one clip, with its gradients: one number."""
         ...
@@ -96,6 +100,8 @@ class Loop:
         try:
             while self.step < self.settings.steps:
                 self._step()
+                if self.watch.look_every and self.step % self.watch.look_every == 0:
+                    self.problem.look(self.watch, self.step)
                 if time.monotonic() - self.saved > keeping.every:
                     self._save()
         except _Stopped as reason:
@@ -160,8 +166,8 @@ class Loop:
         processes.add((sums, stops))
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.get_total_norm(gradients)
-        if self.settings.clip_gradients > 0:
-            nn.utils.clip_grads_with_norm_(self.trained, self.settings.clip_gradients, norm)
+        if self.settings.gradient_limit > 0:
+            nn.utils.clip_grads_with_norm_(self.trained, self.settings.gradient_limit, norm)
         return torch.cat((sums, norm.reshape(1).float(), stops)).tolist()
 
     def _move(self) -> None:

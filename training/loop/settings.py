@@ -30,7 +30,7 @@ class TrainingSettings:
         warm_up: steps in which the learning rate rises from 0.
         schedule: of ``RATE_SCHEDULES``; cosine falls to ``lowest_rate`` times the learning rate.
         weight_decay: of AdamW.
-        clip_gradients: largest norm of all gradients together, 0 for no limit.
+        gradient_limit: largest norm of all gradients together, 0 for no limit.
         noise_bias: 1.0 draws every noise level alike, larger ones more clips at high noise: ``u ** (1 / noise_bias)``.
         min_snr: signal-to-noise ratio above which a noise level counts no more, 0 for none (arXiv 2303.09556).
         average: how slowly the moving average of the weights follows, 0 for none. The average is what is returned.
@@ -50,7 +50,7 @@ class TrainingSettings:
     schedule: str = "constant"
     lowest_rate: float = 0.05
     weight_decay: float = 0.01
-    clip_gradients: float = 1.0
+    gradient_limit: float = 1.0
     noise_bias: float = 1.0
     min_snr: float = 0.0
     average: float = 0.0

@@ -27,6 +27,12 @@ def fingerprint(settings: TrainingSettings, clips: Sequence[Tensor], stage: str,
     return {"stage": stage, "clips": f"{len(clips)} ({digest.hexdigest()[:16]})", "processes": str(processes), **chosen}
 
 
+def state_file(folder: Path, marks: Mapping[str, str]) -> Path:
+    """The file of a training that was given no name: another for other settings or clips."""
+    digest = hashlib.sha256(repr(sorted(marks.items())).encode()).hexdigest()
+    return folder / f"{marks['stage'].replace(' ', '_')}_{digest[:10]}.state.pt"
+
+
 @dataclass
 class State:
     """Where a training is.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,7 +28,13 @@ class Progress:
 
 
 class Watch:
-    """Watches nothing and never stops; override what you need."""
+    """Watches nothing and never stops; override what you need.
+
+    Attributes:
+        look_every: steps from one ``look`` to the next, 0 for never.
+    """
+
+    look_every = 0
 
     def after_step(self, progress: Progress) -> None:
         """Called after each step."""
@@ -35,6 +42,9 @@ class Watch:
     def stops(self) -> bool:
         """Asked before each clip: whether to end the training here. What was reached is saved and returned."""
         return False
+
+    def look(self, step: int, model: Any) -> None:
+        """Called every ``look_every`` steps with the MODEL as it is, which can be sampled with."""
 
     def warn(self, sentence: str) -> None:
         """Told of what does not end the training."""
@@ -45,12 +55,14 @@ class Keeping:
     """Where and how often the state of a training is kept.
 
     Attributes:
-        file: None keeps it nowhere.
+        file: None keeps it nowhere, or in the folder.
+        folder: where a training without a file keeps its state, under a name that follows from its settings and clips.
         every: seconds.
         resume: whether to go on from the file where it exists.
     """
 
     file: Path | None = None
+    folder: Path | None = None
     every: float = 120.0
     resume: bool = True
 

@@ -16,7 +16,7 @@ from ..loop.problem import ClipProblem
 from ..loop.processes import Processes
 from ..loop.run import Conditions, Loop
 from ..loop.settings import TrainingSettings
-from ..loop.state import fingerprint
+from ..loop.state import fingerprint, state_file
 from ..loop.watch import Keeping, Trained, Watch
 
 
@@ -95,7 +95,10 @@ def train(
     """
     settings = settings_for(settings, clips.untold)
     marks = fingerprint(settings, clips.latents, stage, run.processes.count)
-    conditions = Conditions(settings, run.watch, run.keeping, marks, run.processes)
+    keeping = run.keeping
+    if keeping.file is None and keeping.folder is not None:
+        keeping = replace(keeping, file=state_file(keeping.folder, marks))
+    conditions = Conditions(settings, run.watch, keeping, marks, run.processes)
     loops: list[Loop] = []
 
     def inside(evaluation: Evaluation) -> None:
