@@ -7,6 +7,7 @@ from .apply import ApplyMotionModule, MotionSettings, RemoveMotionModule
 from .beta_schedule import ApplyBetaSchedule
 from .clips import CameraClips, EncodeTrainingClips, LoadTrainingClips
 from .context import ApplyContextWindows, ContextWindowOptions, PreviewContextWindows
+from .evaluate import EvaluateAnimation, MeasureMotion
 from .files import register_model_folders
 from .legacy import OldNodes
 from .legacy.serve import serve_conversion
@@ -66,6 +67,8 @@ NODES: list[type[io.ComfyNode]] = [
     MotionTrainingPreview,
     SaveTrainedLoRA,
     SaveMotionModule,
+    MeasureMotion,
+    EvaluateAnimation,
 ]
 
 

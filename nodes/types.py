@@ -28,6 +28,11 @@ def text(lines: str) -> ui.PreviewText:
     return ui.PreviewText(lines)
 
 
+def text_and_picture(lines: str, picture: io.Image.Type, node: type[io.ComfyNode]) -> dict[str, Any]:
+    """What a node shows on itself after it ran: lines and a picture."""
+    return {**text(lines).as_dict(), **ui.PreviewImage(picture, cls=node).as_dict()}
+
+
 def played(file: OutputFile) -> ui.SavedImages:
     """A file that plays on the node. The front end takes what is called animated for a video unless it is a WEBP.
 

@@ -1,1 +1,1 @@
-"""Training motion modules, motion LoRAs and domain adapters inside the host. Used by ``nodes``; uses ``sampling``."""
+"""Training motion modules, motion LoRAs and domain adapters inside the host, and measuring what they make. Used by ``nodes``; uses ``sampling``."""

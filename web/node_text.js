@@ -11,6 +11,8 @@ const NODES = [
   "LoadTrainingClips",
   "CameraClips",
   "EncodeTrainingClips",
+  "MeasureMotion",
+  "EvaluateAnimation",
 ];
 const NAME = "found";
 const LINE_HEIGHT = 14;

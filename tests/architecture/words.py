@@ -20,8 +20,8 @@ TWO_MEANINGS = {
     "places": "sites, positions or regions",
 }
 """Words that meant several things, and what to say."""
-TEXT_ENCODER = {"sampling/prompts/travel.py", "nodes/schedule.py"}
-"""Where an argument called ``clip`` is the host's text encoder."""
+TEXT_ENCODER = {"sampling/prompts/travel.py", "nodes/evaluate.py", "nodes/schedule.py"}
+"""Where an argument called ``clip`` is the host's text encoder, and ``clip_vision`` the half of it that sees."""
 OF_TRAINING = {"nodes/clips.py", "nodes/train.py"}
 """The nodes of training, which has clips."""
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -106,4 +106,6 @@ def _may_say(source: Source, name: str, word: str, kind: str) -> bool:
     """Whether this file may use the word: training has clips, and the text encoder is an argument called ``clip``."""
     if not word.startswith("clip"):
         return False
-    return source.storey == "training" or source.path in OF_TRAINING or (kind == "argument" and name == "clip" and source.path in TEXT_ENCODER)
+    if source.storey == "training" or source.path in OF_TRAINING:
+        return True
+    return kind == "argument" and name in {"clip", "clip_vision"} and source.path in TEXT_ENCODER

@@ -32,9 +32,10 @@ from animatediff_native.sampling.run.call import _active_modules, _signature
 from animatediff_native.sampling.run.cfg import with_cfg_curve
 from animatediff_native.sampling.run.sample import sample
 from animatediff_native.sampling.run.windowed import with_windows
+from animatediff_native.sampling.timeline.chart import HEIGHT, LEFT, TOP, WIDTH
 from animatediff_native.sampling.timeline.curve import STEPS, Curve, as_strength, make_curve
 from animatediff_native.sampling.timeline.keyframes import TimelineError
-from animatediff_native.sampling.timeline.picture import DOT, HEIGHT, LEFT, TOP, WIDTH, describe_curve, plot
+from animatediff_native.sampling.timeline.picture import DOT, describe_curve, plot
 from animatediff_native.sampling.windows.controls import ControlCuts
 from animatediff_native.sampling.windows.options import WindowOptions
 from animatediff_tests.recorder import marks

@@ -54,6 +54,8 @@ NODES = {
     "MotionTrainingPreview",
     "SaveTrainedLoRA",
     "SaveMotionModule",
+    "MeasureMotion",
+    "EvaluateAnimation",
 }
 CATEGORIES = {"AnimateDiff", "AnimateDiff/training", "AnimateDiff/evaluation"}
 TEXT_EVENT = 3

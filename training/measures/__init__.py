@@ -1,0 +1,1 @@
+"""Numbers about finished frames: how the camera moves, how frames differ, how well loops and joints close. No host."""
