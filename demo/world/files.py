@@ -19,11 +19,11 @@ UNET = "unet."
 TABLE = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight"
 
 
-def export(state: dict[str, Tensor], name: str, folder: Path = WEIGHTS) -> Path:
+def export(state: dict[str, Tensor], name: str, metadata: dict[str, str] | None = None, folder: Path = WEIGHTS) -> Path:
     """Write trained tensors as `weights/<name>.safetensors`, floats in half precision."""
     folder.mkdir(exist_ok=True)
     file = folder / f"{name}.safetensors"
-    save_file({key: _half(tensor) for key, tensor in sorted(state.items())}, file, {"license": "Apache-2.0"})
+    save_file({key: _half(tensor) for key, tensor in sorted(state.items())}, file, {**(metadata or {}), "license": "Apache-2.0"})
     return file
 
 
@@ -35,6 +35,12 @@ def image_state(average: dict[str, Tensor], known: Tensor) -> dict[str, Tensor]:
     """What is exported of a trained image model: its tensors, and which tokens its rows belong to."""
     kept = {key: tensor for key, tensor in average.items() if key.startswith((UNET, TEXT)) or key == "words.rows"}
     return {**kept, "words.known": known.to(torch.int32)}
+
+
+def load(name: str, folder: Path = WEIGHTS) -> dict[str, Tensor]:
+    """What `export` wrote, in single precision."""
+    stored = load_file(folder / f"{name}.safetensors")
+    return {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in stored.items()}
 
 
 def checkpoint(folder: Path = WEIGHTS) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from comfy.taesd.taesd import TAESD
 from torch import Tensor, nn
 
 from .clips import pictures, to_floats
+from .files import image_state
 from .networks import Words, unet
 from .progress import Training
 
@@ -69,6 +70,12 @@ def train(file: Path, autoencoder: dict[str, Tensor], cache: Path, report: Calla
         return (weight(step) * error).mean()
 
     training.run(loss, report)
+
+
+def weights(file: Path, cache: Path) -> dict[str, Tensor]:
+    """The trained image model's tensors, as `files.export` takes them."""
+    captions = torch.load(cache, weights_only=True)["captions"]
+    return image_state(torch.load(file, weights_only=True)["average"], Words(captions).known)
 
 
 def _data(autoencoder: dict[str, Tensor], cache: Path) -> tuple[Tensor, list[str]]:

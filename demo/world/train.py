@@ -1,7 +1,7 @@
 """`python3 dev.py train-world`: train the networks of the small world, one stage after another, and write their files.
 
-Run inside the environment of the demo: `python -m demo.world.train DIRECTORY`. Every stage saves where it is to
-DIRECTORY every 90 seconds and goes on from there.
+Run inside the environment of the demo: `python -m demo.world.train STATE [stages]`. Every stage keeps where it is in STATE and goes on
+from there; what is finished is written to `weights/`, which is what the demo uses and what is committed.
 """
 
 from __future__ import annotations
@@ -11,29 +11,50 @@ import sys
 import time
 from pathlib import Path
 
+from . import files
+
+STAGES = ("autoencoder", "image", "adapter", "motion", "camera")
+
+
+def report(text: str) -> None:
+    """Say something, with the time."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+def run(stage: str, state: Path) -> None:
+    """Train one stage to its end and write its files. The stages before it are finished."""
+    if stage == "autoencoder":
+        from . import autoencoder
+
+        autoencoder.train(state / "autoencoder.pt", report)
+        files.export(autoencoder.weights(state / "autoencoder.pt"), "autoencoder")
+    elif stage == "image":
+        from . import image
+
+        image.train(state / "image.pt", files.load("autoencoder"), state / "pictures.pt", report)
+        files.export(image.weights(state / "image.pt", state / "pictures.pt"), "image")
+    else:
+        from . import video
+
+        video.train(stage, state, report)
+
 
 def main() -> None:
     """Read the command line and train the stages that it names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("state", type=Path, help="where the state of the trainings is kept")
-    parser.add_argument("stages", nargs="*", default=["autoencoder", "image"])
+    parser.add_argument("stages", nargs="*", help=f"of {', '.join(STAGES)}; all of them when none is named")
     given = parser.parse_args()
+    unknown = set(given.stages) - set(STAGES)
+    if unknown:
+        parser.error(f"unknown stages: {', '.join(sorted(unknown))}")
     sys.argv = sys.argv[:1]  # the host reads the command line too
     from comfy.cli_args import args
 
     args.cpu = True
-    from . import autoencoder, image
-
-    def report(text: str) -> None:
-        print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
-
-    for stage in given.stages:
+    for stage in given.stages or STAGES:
         report(stage)
-        if stage == "autoencoder":
-            autoencoder.train(given.state / "autoencoder.pt", report)
-        elif stage == "image":
-            weights = autoencoder.weights(given.state / "autoencoder.pt")
-            image.train(given.state / "image.pt", weights, given.state / "pictures.pt", report)
+        run(stage, given.state)
 
 
 if __name__ == "__main__":

@@ -15,14 +15,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .clips import clips, stamped
+from . import files
+from .clips import WIDE, clips, stamped, to_bytes
+from .scene import FRAMES, VIEW, draw, scene
 from .studio import Studio, pack
 
 pack()
+from animatediff_native.sampling.modules.domain_adapter import with_domain_adapter  # noqa: E402
+from animatediff_native.sampling.modules.load import load_motion_module  # noqa: E402
+from animatediff_native.training.clips.camera import CAMERA_MOVES, camera_clip, camera_move  # noqa: E402
 from animatediff_native.training.loop.settings import TrainingSettings  # noqa: E402
 from animatediff_native.training.loop.watch import Keeping, Progress, Trained, Watch  # noqa: E402
 from animatediff_native.training.stages.clips import Run  # noqa: E402
 from animatediff_native.training.stages.domain_adapter import train_domain_adapter  # noqa: E402
+from animatediff_native.training.stages.motion_lora import train_motion_lora  # noqa: E402
 from animatediff_native.training.stages.motion_module import train_motion_module  # noqa: E402
 
 SEED = 41
@@ -42,6 +48,10 @@ MOTION = TrainingSettings(
     average=0.998,
     caption_dropout=0.1,
 )
+CAMERA_CLIPS, CAMERA_RANK = 40, 16
+CAMERA = TrainingSettings(steps=300, batch_size=4, learning_rate=1e-3, training_dtype="bf16", warm_up=10, schedule="cosine", noise_bias=1.6, min_snr=5.0)
+CAMERA_AMOUNTS = {"pan": 0.45, "tilt": 0.35, "zoom": 0.5, "roll": 0.5}
+"""How far a camera goes in a clip: in pictures, times larger or smaller less one, and quarter turns."""
 
 Report = Callable[[str], None]
 
@@ -88,20 +98,56 @@ def stamped_clips(studio: Studio, cache: Path) -> Data:
     return Data(list(stored["latents"]), [studio.prompt(caption) for caption in stored["captions"]])
 
 
+def train(stage: str, state: Path, report: Report) -> None:
+    """Run one of the stages `adapter`, `motion` and `camera`, on the files of those before it, and write its files."""
+    studio = Studio.of(files.checkpoint())
+    if stage == "adapter":
+        trained = adapter(studio, state, report)
+        files.export(trained.tensors, "domain_adapter", trained.metadata)
+    elif stage == "motion":
+        trained = motion_module(studio, state, report)
+        files.export(trained.tensors, "motion_module", trained.metadata)
+    else:
+        camera_loras(studio, state, report)
+
+
 def adapter(studio: Studio, state: Path, report: Report) -> Trained:
     """Stage 1: a LoRA of the image model that learns what the clips look like."""
     data = stamped_clips(studio, state / "clips.pt")
-    return train_domain_adapter(
-        studio.model, data.latents, data.positive, ADAPTER, ADAPTER_RANK, 8, _run(studio, state / "adapter.pt", report)
-    )
+    run = _run(studio, state / "adapter.pt", report)
+    return train_domain_adapter(studio.model, data.latents, data.positive, ADAPTER, ADAPTER_RANK, 8, run)
 
 
-def motion_module(studio: Studio, adapted: Any, state: Path, report: Report) -> Trained:
+def motion_module(studio: Studio, state: Path, report: Report) -> Trained:
     """Stage 2: all temporal weights, from nothing, on the frozen image model with the adapter on."""
     data = stamped_clips(studio, state / "clips.pt")
-    return train_motion_module(
-        adapted, data.latents, data.positive, MOTION, run=_run(studio, state / "motion.pt", report)
-    )
+    adapted, _ = with_domain_adapter(studio.model, files.WEIGHTS / "domain_adapter.safetensors", 1.0)
+    return train_motion_module(adapted, data.latents, data.positive, MOTION, run=_run(studio, state / "motion.pt", report))
+
+
+def camera_loras(studio: Studio, state: Path, report: Report) -> None:
+    """Stage 3: a motion LoRA for each camera move, on clips that a moving crop makes. They have no stamp, so no adapter is on."""
+    motion = load_motion_module(files.WEIGHTS / "motion_module.safetensors")
+    for number, move in enumerate(CAMERA_MOVES):
+        report(move)
+        data = camera_data(studio, move, CAMERA_CLIPS, SEED + 1000 * (number + 1))
+        run = _run(studio, state / f"{file_name(move)}.pt", report)
+        trained = train_motion_lora(studio.model, motion, data.latents, data.positive, CAMERA, CAMERA_RANK, run)
+        files.export(trained.tensors, file_name(move), trained.metadata)
+
+
+def file_name(move: str) -> str:
+    """For example "motion_lora_pan_left"."""
+    return f"motion_lora_{move.replace(' ', '_')}"
+
+
+def camera_data(studio: Studio, move: str, count: int, seed: int) -> Data:
+    """Clips in which a camera makes one move over scenes wider than the picture."""
+    random = torch.Generator().manual_seed(seed)
+    scenes = [scene(random) for _ in range(count)]
+    path = camera_move(move, CAMERA_AMOUNTS[move.split()[0]], FRAMES)
+    moved = torch.stack([to_bytes(camera_clip(draw(what, pixels=WIDE), path, (VIEW, VIEW), scale=1.0)) for what in scenes])
+    return Data(studio.latents(moved), [studio.prompt(what.caption) for what in scenes])
 
 
 def _run(studio: Studio, file: Path, report: Report) -> Run:
