@@ -14,9 +14,8 @@ from ..training.clips.load import MIDDLE, TAKEN_FROM, ClipOptions, load_clips
 from ..training.clips.moves import CameraOptions, camera_clips
 from ..training.clips.preview import preview
 from .files import input_folder, input_folders, state_of
-from .types import CATEGORY, choice, count, number, played_with_text, share, text
+from .types import TRAINING, choice, count, number, played_with_text, share, text
 
-TRAINING = f"{CATEGORY}/training"
 SIDE = "of the clips; a multiple of 8. Range 64 to 4096 pixels."
 
 

@@ -13,9 +13,8 @@ from ..training.loop.settings import DTYPES, LOSSES, OPTIMIZERS, RATE_SCHEDULES,
 from ..training.loop.watch import Trained
 from ..training.stages.at_node import AUTO, NodeInputs, TrainingOptions, adapter_at_node, lora_at_node, module_at_node
 from ..training.stages.save import SAVED_TYPES, save_motion_module, save_trained_lora
-from .types import CATEGORY, MotionModuleSocket, choice, conditioning_inputs, count, number, seed_input, share, text
+from .types import TRAINING, MotionModuleSocket, choice, conditioning_inputs, count, number, seed_input, share, text
 
-TRAINING = f"{CATEGORY}/training"
 LoraSocket = io.Custom("LORA_MODEL")
 LossSocket = io.Custom("LOSS_MAP")
 OptionsSocket = io.Custom("ANIMATEDIFF_TRAINING")

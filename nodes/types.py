@@ -13,6 +13,7 @@ from comfy_api.latest import io, ui
 from ..sampling.host.files import OutputFile
 
 CATEGORY = "AnimateDiff"
+TRAINING = f"{CATEGORY}/training"
 MotionModuleSocket = io.Custom("ANIMATEDIFF_MODULE")
 ContextOptionsSocket = io.Custom("ANIMATEDIFF_CONTEXT")
 ValueCurveSocket = io.Custom("ANIMATEDIFF_CURVE")

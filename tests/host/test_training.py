@@ -7,11 +7,16 @@ from dataclasses import replace
 import pytest
 import torch
 from animatediff_native.sampling.modules.load import load_motion_module
+from animatediff_native.sampling.run.animate import animate
+from animatediff_native.training.host.copies import private_copy
+from animatediff_native.training.host.guider import Clips, Evaluation, Manner, run_training
 from animatediff_native.training.loop.settings import TrainingSettings
 from animatediff_native.training.loop.watch import Keeping, Progress, Watch
 from animatediff_native.training.stages.clips import Run
+from animatediff_native.training.stages.domain_adapter import train_domain_adapter
 from animatediff_native.training.stages.motion_module import FromScratch, train_motion_module
-from animatediff_tests.tiny import conditioning, tiny_model
+from animatediff_tests.tiny import conditioning, run_ksampler, tiny_model
+from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 from safetensors.torch import save_file
 
 SETTINGS = TrainingSettings(steps=3, learning_rate=1e-3, training_dtype="fp32", batch_size=2, average=0.9)
@@ -50,9 +55,9 @@ class Until(Watch):
 @pytest.fixture
 def state_of(model):
     """Every weight of the MODEL; afterwards they must be the same."""
-    before = {key: tensor.clone() for key, tensor in model.model.state_dict().items()}
+    before = {key: tensor.clone() for key, tensor in model.model.diffusion_model.state_dict().items()}
     yield before
-    after = model.model.state_dict()
+    after = model.model.diffusion_model.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(tensor, before[key]) for key, tensor in after.items())
 
@@ -64,9 +69,9 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
 
 
 def test_a_new_motion_module_learns_a_clip_and_loads_here(model, state_of, tmp_path):
-    settings = TrainingSettings(steps=24, learning_rate=6e-3, training_dtype="fp32", batch_size=2)
+    settings = TrainingSettings(steps=16, learning_rate=1e-2, training_dtype="fp32", batch_size=2)
     trained = train_motion_module(model, clips(1), prompts(1), settings)
-    assert trained.steps == len(trained.losses) == 24
+    assert trained.steps == len(trained.losses) == 16
     assert sum(trained.losses[-4:]) < 0.85 * sum(trained.losses[:4])
     save_file(trained.tensors, tmp_path / "new.safetensors")
     assert load_motion_module(tmp_path / "new.safetensors").model.config.family == "v3"
@@ -133,3 +138,54 @@ def test_the_loss_is_told_by_noise_level(model):
 def test_clips_that_cannot_be_trained_on(model, latents, captions, message):
     with pytest.raises(ValueError, match=message):
         train_motion_module(model, latents, prompts(captions), SETTINGS, FromScratch())
+
+
+def test_after_any_failure_model_and_module_are_what_they_were(model, motion, state_of, monkeypatch):
+    before = {key: tensor.clone() for key, tensor in motion.model.state_dict().items()}
+    frames = run_ksampler(animate(model, motion), frames=2)
+    broken = [clips()[0], torch.full((2, 4, 8, 8), torch.nan)]
+    with pytest.raises(ValueError, match="The loss of step 1 is not a number"):
+        train_motion_module(model, broken, prompts(), SETTINGS, motion)
+
+    class Failing(Watch):
+        def after_step(self, progress: Progress) -> None:
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        train_motion_module(model, clips(), prompts(), SETTINGS, motion, Run(watch=Failing()))
+    with pytest.raises(MemoryError):
+        train_domain_adapter(model, clips(), prompts(), SETTINGS, rank=2, run=Run(watch=Failing()))
+    assert same(motion.model.state_dict(), before) == 0
+    assert torch.equal(run_ksampler(animate(model, motion), frames=2), frames)
+
+
+def test_clips_of_several_sizes_and_lengths_run_one_after_another(model):
+    mixed = [clips(frames=2)[0], clips(frames=3, size=16)[1]]
+    assert len(train_motion_module(model, mixed, prompts(), SETTINGS).losses) == 3
+
+
+def test_dropped_captions_are_the_empty_prompt(model):
+    empty = conditioning(9, tokens=4)
+    settings = replace(SETTINGS, caption_dropout=1.0, learning_rate=1e-9, steps=2)
+    dropped = train(model, settings, untold=empty).losses
+    assert dropped == pytest.approx(train_motion_module(model, clips(), [empty], settings).losses, rel=1e-6)
+    assert dropped != train(model, settings).losses
+
+
+def test_a_v_prediction_model_learns_velocity(model):
+    """Source of the velocity: Salimans and Ho 2022, arXiv 2202.00512, in the host's scale of latents."""
+    velocity = ModelSamplingDiscrete().patch(model, "v_prediction", False)[0]
+    for kind in (model, velocity):
+        seen = []
+
+        def look(evaluation: Evaluation, seen=seen) -> None:
+            noise = torch.randn(evaluation.latents[0].shape, generator=torch.Generator().manual_seed(1))
+            for level in (100, 600):
+                _, wanted = evaluation.outputs(0, level, noise)
+                seen.append((evaluation.sigmas[level], noise, evaluation.latents[0], wanted.detach()))
+
+        with torch.inference_mode(False):
+            run_training(private_copy(kind), Clips(clips(1), prompts(1)), Manner("fp32", False), look)
+        for sigma, noise, clean, wanted in seen:
+            target = noise if kind is model else (noise - sigma * clean) / (sigma**2 + 1) ** 0.5
+            assert torch.allclose(wanted, target, atol=1e-3)
