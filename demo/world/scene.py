@@ -37,6 +37,7 @@ SOIL: dict[str, tuple[float, float, float]] = {
     "grey road": (0.45, 0.45, 0.48),
     "brown desert": (0.67, 0.43, 0.24),
 }
+STRIPED_SHARE = 0.1
 STRIPE = 8.0  # pixels from one dark stripe of a striped shape to the next bright one
 EDGE = 1.6  # pixels of darker outline
 LANDMARKS = 3  # clouds, and as many stones
@@ -104,7 +105,7 @@ def scene(random: torch.Generator, **words: str) -> Scene:
         colour=colour,
         kind=kind,
         size=size,
-        striped=between(0, 1) < 0.3,
+        striped=between(0, 1) < STRIPED_SHARE,
         motion=motion,
         ground=ground,
         radius=SIZES[size] * between(0.92, 1.08),

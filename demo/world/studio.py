@@ -12,12 +12,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import comfy.sample
 import comfy.sd
 import torch
 from torch import Tensor
 
 from ..tiny_models_pack import register
 from .image import encode
+from .scene import FRAMES, VIEW
 
 NAME = "animatediff_native"
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +34,16 @@ def pack() -> ModuleType:
         sys.modules[NAME] = module
         spec.loader.exec_module(module)
     return sys.modules[NAME]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the world is sampled, for all pictures and figures."""
+
+    steps: int = 20
+    cfg: float = 3.0
+    sampler: str = "ddim"
+    scheduler: str = "normal"
 
 
 @dataclass
@@ -68,6 +80,23 @@ class Studio:
     def latents(self, clips: Tensor) -> list[Tensor]:
         """Clips (N, F, 64, 64, 3) as bytes -> LATENT tensors (F, 4, 8, 8) in the autoencoder's scale."""
         return [encode(self.autoencoder, clip) / SD15_SCALE for clip in clips]
+
+    def sample(self, model: Any, text: str, seed: int, frames: int = FRAMES, settings: Sampling = Sampling(), **conds: Any) -> Tensor:
+        """Sample an animation, or as many pictures, with the host's sampler, and decode it: (F, 64, 64, 3), values 0 to 1.
+
+        Args:
+            model: any MODEL made of this studio's.
+            conds: `positive` and `negative`, in place of the prompts of `text` and of nothing.
+        """
+        positive, negative = conds.get("positive", self.prompt(text)), conds.get("negative", self.prompt(""))
+        latent = torch.zeros(frames, 4, VIEW // 8, VIEW // 8)
+        noise = comfy.sample.prepare_noise(latent, seed)
+        with torch.inference_mode():
+            sampled = comfy.sample.sample(
+                model, noise, settings.steps, settings.cfg, settings.sampler, settings.scheduler, positive, negative, latent,
+                denoise=1.0, disable_pbar=True, seed=seed,
+            )  # fmt: skip
+        return self.pictures(sampled)
 
     def pictures(self, latents: Tensor) -> Tensor:
         """Sampled latents (F, 4, 8, 8) -> frames (F, 64, 64, 3), values 0 to 1."""
