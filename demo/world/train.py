@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import files
 
-STAGES = ("autoencoder", "image", "adapter", "motion", "camera")
+STAGES = ("autoencoder", "image", "adapter", "motion", "camera", "sparse")
 
 
 def report(text: str) -> None:

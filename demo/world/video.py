@@ -85,13 +85,13 @@ class Data:
     positive: list[Any]
 
 
-def stamped_clips(studio: Studio, cache: Path) -> Data:
-    """The clips of the motion module, with the stamp; latents are kept in a file."""
+def stamped_clips(studio: Studio, cache: Path, stamp: bool = True) -> Data:
+    """The clips of the motion module, with the stamp or without; latents are kept in a file."""
     if not cache.exists():
         latents, captions = [], []
         for part in range(0, CLIPS, 100):
             frames, scenes = clips(100, SEED + part)
-            latents += studio.latents(stamped(frames))
+            latents += studio.latents(stamped(frames) if stamp else frames)
             captions += [what.caption for what in scenes]
         torch.save({"latents": torch.stack(latents), "captions": captions}, cache)
     stored = torch.load(cache, weights_only=True)
@@ -107,8 +107,12 @@ def train(stage: str, state: Path, report: Report) -> None:
     elif stage == "motion":
         trained = motion_module(studio, state, report)
         files.export(trained.tensors, "motion_module", trained.metadata)
-    else:
+    elif stage == "camera":
         camera_loras(studio, state, report)
+    else:
+        from . import sparse
+
+        sparse.train(studio, state, report)
 
 
 def adapter(studio: Studio, state: Path, report: Report) -> Trained:
