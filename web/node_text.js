@@ -13,6 +13,8 @@ const NODES = [
   "EncodeTrainingClips",
   "MeasureMotion",
   "EvaluateAnimation",
+  "SaveTrainedLoRA",
+  "SaveMotionModule",
 ];
 const NAME = "found";
 const LINE_HEIGHT = 14;

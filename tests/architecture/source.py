@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 STOREYS = ("nodes", "training", "sampling", "motion", "kernels")
-APART = {"demo", "bench", "tests", "dev.py"}
+APART = {"demo", "bench", "tests", "dev.py", "train.py"}
 """Python at the top of the repository that no host ever imports, so that the rules of the house do not concern it."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -6,16 +6,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from animatediff_native.demo import synthetic
 from animatediff_native.sampling.modules.load import load_motion_module
 from animatediff_native.sampling.run.animate import animate
 from animatediff_native.training.host.copies import private_copy
-from animatediff_native.training.host.guider import Clips, Evaluation, Manner, run_training
+from animatediff_native.training.host.guider import Clips, Evaluation, run_training
 from animatediff_native.training.loop.settings import TrainingSettings
 from animatediff_native.training.loop.watch import Keeping, Progress, Watch
 from animatediff_native.training.stages.clips import Run
 from animatediff_native.training.stages.domain_adapter import train_domain_adapter
 from animatediff_native.training.stages.motion_module import FromScratch, train_motion_module
-from animatediff_tests.tiny import conditioning, run_ksampler, tiny_model
+from animatediff_tests.tiny import CHANNELS, conditioning, run_ksampler, tiny_model
 from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 from safetensors.torch import save_file
 
@@ -73,6 +74,7 @@ def test_a_new_motion_module_learns_a_clip_and_loads_here(model, state_of, tmp_p
     trained = train_motion_module(model, clips(1), prompts(1), settings)
     assert trained.steps == len(trained.losses) == 16
     assert sum(trained.losses[-4:]) < 0.85 * sum(trained.losses[:4])
+    assert trained.tensors.keys() == synthetic.family_module("v3", CHANNELS, 0).keys()
     save_file(trained.tensors, tmp_path / "new.safetensors")
     assert load_motion_module(tmp_path / "new.safetensors").model.config.family == "v3"
 
@@ -185,7 +187,7 @@ def test_a_v_prediction_model_learns_velocity(model):
                 seen.append((evaluation.sigmas[level], noise, evaluation.latents[0], wanted.detach()))
 
         with torch.inference_mode(False):
-            run_training(private_copy(kind), Clips(clips(1), prompts(1)), Manner("fp32", False), look)
+            run_training(private_copy(kind), Clips(clips(1), prompts(1)), False, look)
         for sigma, noise, clean, wanted in seen:
             target = noise if kind is model else (noise - sigma * clean) / (sigma**2 + 1) ** 0.5
             assert torch.allclose(wanted, target, atol=1e-3)

@@ -89,8 +89,10 @@ def test_a_noise_bias_favours_high_noise():
 
 
 def test_little_noise_counts_less_with_a_limit():
-    assert [snr_weight(sigma, 5.0) for sigma in (0.1, 1.0, 10.0)] == pytest.approx([0.05, 1.0, 1.0])
-    assert snr_weight(0.1, 0.0) == 1.0
+    assert [snr_weight(sigma, -sigma, 5.0) for sigma in (0.1, 1.0, 10.0)] == pytest.approx([0.05, 1.0, 1.0])  # noise
+    velocity = [snr_weight(sigma, -sigma / (sigma**2 + 1) ** 0.5, 5.0) for sigma in (0.1, 1.0, 10.0)]
+    assert velocity == pytest.approx([5 / 101, 1 / 2, 0.01 / 1.01])
+    assert snr_weight(0.1, -0.1, 0.0) == 1.0
 
 
 def test_the_learning_rate_rises_and_falls():
@@ -183,6 +185,18 @@ def test_a_watch_looks_every_few_steps():
     watch.look_every = 2
     loop(watch=watch)
     assert watch.seen == [2, 4, 6]
+
+
+def test_a_watch_sees_the_average_and_the_training_does_not(tmp_path):
+    class Seeing(Watch):
+        look_every = 1
+
+    seen, problem = [], Line()
+    problem.look = lambda watch, step: seen.append(float(problem.number.detach()))
+    settings = replace(SETTINGS, average=0.5)
+    ended = loop(problem, settings, Seeing())
+    assert seen[-1] == float(ended.weights["number"]) != float(problem.number.detach())
+    assert ended.losses == loop(settings=settings).losses
 
 
 def test_files_that_are_no_state_say_so(tmp_path):

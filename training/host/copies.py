@@ -15,12 +15,32 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor, nn
 
+COMPUTED_IN = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32, "none": None}
+"""What layers compute in, by the name of a setting; None is as the MODEL does."""
 
-def private_copy(model: ModelPatcher) -> ModelPatcher:
+
+def private_copy(model: ModelPatcher, training_dtype: str = "none") -> ModelPatcher:
     """A MODEL with its patches around a network of its own, outside of the host's dynamic VRAM, frozen.
 
     Call it outside of inference mode. The network is loaded again where the host knows from where, else copied.
+
+    Args:
+        training_dtype: one of ``COMPUTED_IN``. Weights are brought to it once; else each use would keep a copy for its gradients.
     """
+    clone = _copy(model)
+    for module in clone.model.modules():
+        _disinfect(module)
+    clone.model.requires_grad_(False)
+    if (dtype := COMPUTED_IN[training_dtype]) is not None:
+        for parameter in clone.model.diffusion_model.parameters():
+            if parameter.dtype in COMPUTED_IN.values():  # others are cast by the host, layer by layer
+                parameter.data = parameter.data.to(dtype)
+        clone.set_model_compute_dtype(dtype)
+    return clone
+
+
+def _copy(model: ModelPatcher) -> ModelPatcher:
+    """The same MODEL around another network."""
     if model.cached_patcher_init is not None:
         clone = model.clone(disable_dynamic=True, force_deepcopy=True)
     else:
@@ -30,9 +50,6 @@ def private_copy(model: ModelPatcher) -> ModelPatcher:
         network: nn.Module = copy.deepcopy(model.model, shared)
         clone = model.clone(disable_dynamic=True, model_override=(network, ({}, {}, {}, set())))
     clone.parent = None  # a parent stands in for a clone that is gone
-    for module in clone.model.modules():
-        _disinfect(module)
-    clone.model.requires_grad_(False)
     return clone
 
 

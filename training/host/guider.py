@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import comfy.model_management
 import comfy.samplers
 import torch
 from comfy.model_patcher import ModelPatcher
@@ -18,12 +19,9 @@ from comfy.samplers import CFGGuider, Sampler
 from torch import Tensor
 
 from ...sampling.host.controls import Conditioning
-from ...sampling.host.memory import kept_loaded
 from ...sampling.host.wrappers import RUN, Executor, HostOptions, WrappersMP, put_wrapper
 from .checkpointing import with_checkpointing
 from .copies import plain
-
-AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -46,13 +44,6 @@ class Clips:
         return [*self.captions, *([self.untold] if self.untold is not None else [])]
 
 
-@dataclass(frozen=True)
-class Manner:
-    """How the model is evaluated: what layers compute in (fp32, bf16, fp16, none), and whether they are computed twice."""
-
-    dtype: str
-    checkpointing: bool
-
 
 class Evaluation:
     """The clips of a training, and the loaded model.
@@ -60,16 +51,17 @@ class Evaluation:
     Attributes:
         latents: of the clips in the scale of the UNet, where it computes.
         sigmas: the noise levels of the schedule, rising.
+        slopes: at each of them, how far what the model takes the clip for moves with what it puts out.
     """
 
-    def __init__(self, guider: CFGGuider, clips: Clips, manner: Manner, options: HostOptions) -> None:
+    def __init__(self, guider: CFGGuider, clips: Clips, checkpointing: bool, options: HostOptions) -> None:
         self.guider = guider
         self.model: Any = guider.inner_model
         self.sampling: Any = self.model.model_sampling
         self.device = guider.model_patcher.load_device
-        self.manner = manner
-        self.options = with_checkpointing(options) if manner.checkpointing else options
+        self.options = with_checkpointing(options) if checkpointing else options
         self.sigmas = [float(sigma) for sigma in self.sampling.sigmas]
+        self.slopes = _slopes(self.sampling, self.sigmas)
         self.latents = [self.model.process_latent_in(plain(clip).float()).to(self.device) for clip in clips.latents]
         self.prompts = _prepared(guider, clips, self.latents)
 
@@ -93,28 +85,27 @@ class Evaluation:
         sigma = torch.full((clean.shape[0],), self.sigmas[level], device=self.device)
         noisy = sampling.noise_scaling(sigma, noise.to(self.device), clean, False)
         prompt = self.prompts[-1 if untold else 0][clip]
-        with self._computing():
-            found = comfy.samplers.calc_cond_batch(self.model, [prompt], noisy, sigma, self.options)[0]
-        one = sigma[:1]
-        base = sampling.calculate_denoised(one, torch.zeros_like(noisy), noisy)
-        slope = sampling.calculate_denoised(one, torch.ones_like(one), torch.zeros_like(one))
+        found = comfy.samplers.calc_cond_batch(self.model, [prompt], noisy, sigma, self.options)[0]
+        base, slope = sampling.calculate_denoised(sigma[:1], torch.zeros_like(noisy), noisy), self.slopes[level]
         return (found.float() - base) / slope, (clean - base) / slope
 
     @contextmanager
     def at_rest(self) -> Iterator[ModelPatcher]:
-        """Inside, the MODEL can be sampled with as it is. Afterwards it is loaded, and where it was, again."""
-        patcher = self.guider.model_patcher
-        sampler = patcher.clone()
-        sampler.remove_wrappers_with_key(WrappersMP.PREPARE_SAMPLING, RUN)
+        """Inside, the MODEL can be sampled with as it is, and others loaded. Afterwards it is whole on its device again."""
+        patcher, in_use = self.guider.model_patcher, comfy.model_management.loaded_models(only_currently_used=True)
         try:
-            with kept_loaded(), torch.no_grad():
-                yield sampler
+            with torch.no_grad():
+                yield patcher
         finally:
+            comfy.model_management.load_models_gpu(in_use, force_full_load=True)
             patcher.pre_run()
 
-    def _computing(self) -> Any:
-        dtype = AUTOCAST.get(self.manner.dtype)
-        return nullcontext() if dtype is None else torch.autocast(self.device.type, dtype=dtype)
+
+def _slopes(sampling: Any, sigmas: Sequence[float]) -> list[float]:
+    """``calculate_denoised`` of an output of one, less that of none."""
+    levels = torch.tensor(sigmas)
+    ones = torch.ones(len(levels), 1, 1, 1)
+    return sampling.calculate_denoised(levels, ones, torch.zeros_like(ones)).flatten().tolist()
 
 
 def _prepared(guider: CFGGuider, clips: Clips, latents: Sequence[Tensor]) -> list[list[Any]]:
@@ -144,8 +135,8 @@ def _plain_part(part: Any) -> Any:
 class TrainingSampler(Sampler):
     """Runs a training in the place of sampling steps."""
 
-    def __init__(self, clips: Clips, manner: Manner, train: Callable[[Evaluation], None]) -> None:
-        self.clips, self.manner, self.train = clips, manner, train
+    def __init__(self, clips: Clips, checkpointing: bool, train: Callable[[Evaluation], None]) -> None:
+        self.clips, self.checkpointing, self.train = clips, checkpointing, train
 
     def sample(
         self,
@@ -160,7 +151,7 @@ class TrainingSampler(Sampler):
     ) -> Tensor:
         """Called by the host with everything loaded; what it gives back is not used."""
         with torch.inference_mode(False), torch.enable_grad():
-            self.train(Evaluation(model_wrap, self.clips, self.manner, extra_args["model_options"]))
+            self.train(Evaluation(model_wrap, self.clips, self.checkpointing, extra_args["model_options"]))
         return torch.zeros_like(noise)
 
 
@@ -177,11 +168,12 @@ def _load_whole(executor: Executor, *args: Any, **kw: Any) -> Any:
     return executor(*args, **{**kw, "force_full_load": True})
 
 
-def run_training(model: ModelPatcher, clips: Clips, manner: Manner, train: Callable[[Evaluation], None]) -> None:
+def run_training(model: ModelPatcher, clips: Clips, checkpointing: bool, train: Callable[[Evaluation], None]) -> None:
     """Load a private MODEL and run ``train`` inside a sampling run, with gradients.
 
     Args:
         model: from ``copies.private_copy``, with whatever is trained on it. When ``train`` runs, all is on its device.
+        checkpointing: whether layers are computed twice.
     """
     guider = TrainingGuider(model)
     guider.set_prompts(clips.prompts)
@@ -189,4 +181,4 @@ def run_training(model: ModelPatcher, clips: Clips, manner: Manner, train: Calla
     highest = torch.tensor([float(model.get_model_object("model_sampling").sigma_max), 0.0])
     with torch.inference_mode(False), torch.no_grad():
         nothing = torch.zeros(clips.latents[0].shape)
-        guider.sample(nothing, nothing.clone(), TrainingSampler(clips, manner, train), highest, disable_pbar=True, seed=0)
+        guider.sample(nothing, nothing.clone(), TrainingSampler(clips, checkpointing, train), highest, disable_pbar=True, seed=0)

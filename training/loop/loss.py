@@ -22,10 +22,10 @@ def loss_function(name: str) -> LossFunction:
     return _FUNCTIONS[name]
 
 
-def snr_weight(sigma: float, most: float) -> float:
-    """How much the loss at a noise level counts for a model that predicts the noise; 1 without a limit.
+def snr_weight(sigma: float, slope: float, most: float) -> float:
+    """How much the loss at a noise level counts; 1 without a limit.
 
-    Source: Hang et al. 2023, min-SNR, arXiv 2303.09556, section 3.4: min(SNR, gamma) / SNR, with SNR = 1 / sigma^2.
+    Source: Hang et al. 2023, min-SNR, arXiv 2303.09556, section 3.4: min(SNR, gamma) for the clip itself, with SNR = 1 / sigma^2. For what
+    the model puts out that is times the square of ``slope``: min(SNR, gamma) / SNR for noise, / (SNR + 1) for velocity.
     """
-    ratio = 1.0 / max(sigma, 1e-8) ** 2
-    return min(ratio, most) / ratio if most > 0 else 1.0
+    return min(1.0 / max(sigma, 1e-8) ** 2, most) * slope**2 if most > 0 else 1.0

@@ -42,4 +42,5 @@ class ClipProblem:
         chosen = torch.randperm(length, generator=draw.random)[: self.pictures].tolist() if self.pictures else range(length)
         noise = torch.randn(len(chosen), *shape, generator=draw.random)
         found, wanted = self.evaluation.outputs(draw.clip, draw.level, noise, draw.untold, chosen if self.pictures else None)
-        return self.criterion(found, wanted) * snr_weight(self.evaluation.sigmas[draw.level], self.settings.min_snr)
+        sigma, slope = self.evaluation.sigmas[draw.level], self.evaluation.slopes[draw.level]
+        return self.criterion(found, wanted) * snr_weight(sigma, slope, self.settings.min_snr)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import torch.distributed as dist
 from torch import Tensor, nn
+
+Value = TypeVar("Value")
 
 
 class Processes:
@@ -25,6 +28,14 @@ class Processes:
     def begin(self, parameters: Iterable[nn.Parameter]) -> None:
         """Let all have the weights of process 0."""
 
+    def from_first(self, make: Callable[[], Value]) -> Value:
+        """What process 0 makes, in all; the others make nothing. All raise what it raises."""
+        return make()
+
+    def in_turn(self, make: Callable[[], Value]) -> Value:
+        """What each makes, process 0 before the others, which may then find what it left on disk."""
+        return make()
+
 
 class Several(Processes):
     """One of several processes of ``torch.distributed``, whose group exists already."""
@@ -40,3 +51,21 @@ class Several(Processes):
     def begin(self, parameters: Iterable[nn.Parameter]) -> None:
         for parameter in parameters:
             dist.broadcast(parameter.data, src=0)
+
+    def from_first(self, make: Callable[[], Value]) -> Value:
+        made: list[object] = [None, None]
+        if self.rank == 0:
+            try:
+                made[0] = make()
+            except Exception as error:
+                made[1] = error
+        dist.broadcast_object_list(made, src=0)
+        if isinstance(made[1], Exception):
+            raise made[1]
+        return made[0]  # type: ignore[return-value]
+
+    def in_turn(self, make: Callable[[], Value]) -> Value:
+        if self.rank == 0:
+            made = make()
+        dist.barrier()
+        return made if self.rank == 0 else make()

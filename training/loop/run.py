@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -94,14 +94,14 @@ class Loop:
             ValueError: the state to go on from is that of another training, or the very first loss is not a number.
         """
         keeping = self.conditions.keeping
-        if keeping.file is not None and keeping.resume and keeping.file.exists():
-            self._restore(load_state(keeping.file, self.conditions.fingerprint))
+        if (state := self.conditions.processes.from_first(self._kept)) is not None:
+            self._restore(state)
         self.conditions.processes.begin(self.trained)
         try:
             while self.step < self.settings.steps:
                 self._step()
                 if self.watch.look_every and self.step % self.watch.look_every == 0:
-                    self.problem.look(self.watch, self.step)
+                    self._look()
                 if time.monotonic() - self.saved > keeping.every:
                     self._save()
         except _Stopped as reason:
@@ -180,7 +180,29 @@ class Loop:
         if self.average:
             move_average(self.average, self.parameters, self.step, self.settings.average)
 
+    def _look(self) -> None:
+        """Let the watch see the model with the weights that would be returned."""
+        own = [parameter.detach().clone() for parameter in self.trained] if self.average else []
+        try:
+            self._put(self.average.values())
+            self.problem.look(self.watch, self.step)
+        finally:
+            self._put(own)
+
+    def _put(self, weights: Iterable[Tensor]) -> None:
+        """Give the parameters other values; none changes nothing."""
+        with torch.no_grad():
+            for parameter, weight in zip(self.trained, weights, strict=False):
+                parameter.copy_(weight)
+
     # --- what lasts --------------------------------------------------------------------------------------------------
+
+    def _kept(self) -> State | None:
+        """The state to go on from, if there is one."""
+        keeping = self.conditions.keeping
+        if keeping.file is None or not keeping.resume or not keeping.file.exists():
+            return None
+        return load_state(keeping.file, self.conditions.fingerprint)
 
     def _restore(self, state: State) -> None:
         with torch.no_grad():

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ...motion.lora import original_lora_key
 from ...sampling.host.controls import Conditioning
 from ...sampling.host.memory import ModelPatcher
-from ..host.guider import Clips, Evaluation, Manner, run_training
+from ..host.guider import Clips, Evaluation, run_training
 from ..loop.problem import ClipProblem
 from ..loop.processes import Processes
 from ..loop.run import Conditions, Loop
@@ -105,7 +105,7 @@ def train(
         loops.append(Loop(ClipProblem(evaluation, settings, parameters(), pictures), conditions))
         loops[0].run()
 
-    run_training(model, clips, Manner(settings.training_dtype, settings.gradient_checkpointing), inside)
+    run_training(model, clips, settings.gradient_checkpointing, inside)
     loop = loops[0]
     return Trained(loop.weights, loop.losses, loop.step, tuple(loop.notes))
 

@@ -57,7 +57,7 @@ def train_domain_adapter(
         got = type(model.model.model_config).__name__
         raise ValueError(f"Domain adapters are trained on SD1.5 or SDXL, this MODEL is {got}. Load such a checkpoint.")
     with torch.inference_mode(False):
-        private = private_copy(image_model)
+        private = private_copy(image_model, settings.training_dtype)
         changes = put_changes(private, rank, generator(settings.seed, "weights"))
 
         def parameters() -> dict[str, nn.Parameter]:

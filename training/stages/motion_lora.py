@@ -61,7 +61,7 @@ def train_motion_lora(
     animate(image_model, motion)  # says what does not fit
     with torch.inference_mode(False):
         lora = _fresh(motion, rank, settings.seed)
-        trainee = animate(private_copy(image_model), _with_lora(motion, lora, settings.gradient_checkpointing))
+        trainee = animate(private_copy(image_model, settings.training_dtype), _with_lora(motion, lora, settings.gradient_checkpointing))
         trained = train(f"motion LoRA of rank {rank}", trainee, clips, settings, run, lambda: dict(lora.named_parameters()))
     names = {f"pairs.{name}": name.replace("/", ".") for name in lora.pairs}
     return as_lora(trained, names, rank)

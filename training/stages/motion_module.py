@@ -123,7 +123,7 @@ def train_motion_module(
         motion = wrapped(network)
         name = "a new motion module" if isinstance(start, FromScratch) else settings_of(start).name
         motion.set_attachments(SETTINGS, ModuleSettings(name))
-        trainee = animate(private_copy(image_model), motion)
+        trainee = animate(private_copy(image_model, settings.training_dtype), motion)
         trained = train("motion module", trainee, clips, settings, run, lambda: dict(network.named_parameters()))
     tables = {key: table for key, table in network.named_buffers() if key.endswith(TABLE)}
     return as_file(trained, tables, {"family": config.family})
