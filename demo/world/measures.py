@@ -23,7 +23,7 @@ DARK = 0.12  # brightest channel below which a pixel has no colour
 STRIPE_SHADE = 0.4  # of a colour that its darkest stripe still has, and a little less
 SOFT = 0.6  # pixels of blur before colours are read, against noise
 LEAST_AREA = 12.0  # pixels of a shape
-LEAST_FIT = 0.5  # intersection over union of a shape that is one
+LEAST_FIT = 0.6  # intersection over union of a shape that is one
 
 
 class Shape(NamedTuple):
@@ -56,6 +56,11 @@ class Reading:
     def found(self) -> Tensor:
         """Whether there is a shape that looks like one, (N,)."""
         return self.fits > LEAST_FIT
+
+    @property
+    def masks(self) -> Tensor:
+        """Where the shape is and some pixels around it, (N, 64, 64) of 0 and 1: what a measure of the camera is to ignore."""
+        return functional.max_pool2d((self.covers > 0.2).float()[:, None], 7, stride=1, padding=3)[:, 0]
 
     def agrees(self, colour: str, kind: str, ground: str | None = None) -> Tensor:
         """Whether each picture shows this, (N,)."""

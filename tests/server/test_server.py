@@ -123,6 +123,17 @@ def test_nodes_show_what_they_found(client: ComfyClient) -> None:
     assert text_on(client, graph(client, "motion_lora"), "ApplyMotionLoRA").endswith("168 of 168 keys matched")
 
 
+def test_an_animation_is_measured_where_it_is_made(client: ComfyClient) -> None:
+    """The tiny models are random: their frames have nothing in common, and the node says so."""
+    prompt = graph(client, "text_to_video")
+    frames = next(key for key, node in prompt.items() if node["class_type"] == "VAEDecode")
+    prompt["measure"] = {"class_type": "MeasureMotion", "inputs": {"images": [frames, 0]}}
+    outputs = client.run(prompt)["measure"]
+    (shown,) = outputs["text"]
+    assert [line.split()[0] for line in shown.splitlines()] == ["shift", "shift", "zoom", "roll", "a", "neighbouring", "loop:", "flicker"]
+    assert len(outputs["images"]) == 1
+
+
 @pytest.mark.parametrize("workflow", ["v1_module", "lightning", "animatelcm", "sdxl", "hotshot_xl", "domain_adapter"])
 def test_workflows_have_the_recommended_settings(client: ComfyClient, workflow: str) -> None:
     graph_file = json.loads((WORKFLOWS / f"{workflow}.json").read_text(encoding="utf-8"))

@@ -89,10 +89,10 @@ def camera_motion(frames: Tensor, apart: int = 1, ignored: Tensor | None = None)
     if apart < 1:
         raise ValueError(f"Frames are compared with later ones, at least 1 apart; got {apart}.")
     pictures = brightness(as_frames(frames, apart + 1))
-    seen = None if ignored is None else 1 - _fitted_mask(ignored, pictures)
-    counted = None if seen is None else (seen[:-apart], seen[apart:])
+    mask = None if ignored is None else 1 - _fitted_mask(ignored, pictures)
+    seen = None if mask is None else (mask[:-apart], mask[apart:])
     first, second = pictures[:-apart], pictures[apart:]
-    fitted = fitted_similarity(first, second, [torch.zeros(len(first), 4), _spectral_start(first, second)], counted)
+    fitted = fitted_similarity(first, second, [torch.zeros(len(first), 4), _spectral_start(first, second)], seen)
     return CameraMotion(fitted[:, :4], fitted[:, 4], apart)
 
 
