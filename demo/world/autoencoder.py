@@ -53,7 +53,7 @@ def fresh() -> TAESD:
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
     for name, layer in net.named_modules():
-        if name.endswith("conv.4"):  # the last of a residual block: begin near the identity
+        if name.endswith("conv.4") and isinstance(layer, nn.Conv2d):  # the last of a residual block: begin near the identity
             nn.init.normal_(layer.weight, std=0.005)
     net.requires_grad_(True)
     net.vae_scale.requires_grad_(False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from comfy import ops
@@ -34,6 +35,7 @@ SEED = 11
 
 def unet() -> UNetModel:
     """The untrained UNet: the host's, with the blocks of SD1.5 and 64 channels everywhere."""
+    depths: Any = [1, 1] * (LEVELS - 1) + [0, 0]  # the host's annotation says int
     net = UNetModel(
         image_size=32,
         in_channels=4,
@@ -43,7 +45,7 @@ def unet() -> UNetModel:
         channel_mult=[1] * LEVELS,
         num_heads=8,
         use_spatial_transformer=True,
-        transformer_depth=[1, 1] * (LEVELS - 1) + [0, 0],
+        transformer_depth=depths,
         transformer_depth_output=[1, 1, 1] * (LEVELS - 1) + [0, 0, 0],
         transformer_depth_middle=1,
         context_dim=TEXT_WIDTH,
@@ -54,11 +56,11 @@ def unet() -> UNetModel:
     )
     initialise(net)
     for layer in net.modules():
-        if isinstance(layer, ResBlock):
-            nn.init.zeros_(layer.out_layers[-1].weight)
-        elif isinstance(layer, SpatialTransformer):
-            nn.init.zeros_(layer.proj_out.weight)
-    nn.init.zeros_(net.out[-1].weight)
+        last: Any = layer.out_layers[-1] if isinstance(layer, ResBlock) else getattr(layer, "proj_out", None)
+        if isinstance(layer, (ResBlock, SpatialTransformer)):
+            nn.init.zeros_(last.weight)
+    last = net.out[-1]
+    nn.init.zeros_(last.weight)
     return net
 
 
@@ -108,7 +110,8 @@ class Words(nn.Module):
         model = self.net.text_model
         x = self.rows[torch.searchsorted(self.known, tokens)] + model.embeddings.position_embedding.weight
         mask = torch.full((x.shape[1], x.shape[1]), -torch.finfo(x.dtype).max).triu_(1)
-        for layer in model.encoder.layers:
+        layers: Any = model.encoder.layers
+        for layer in layers:
             x = x + layer.self_attn(layer.layer_norm1(x), mask, attention_pytorch)
             x = x + layer.mlp(layer.layer_norm2(x))
         return model.final_layer_norm(x)

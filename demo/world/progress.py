@@ -33,7 +33,8 @@ class Training:
         self.parameters, self.file, self.steps, self.rate = dict(parameters), file, steps, rate
         self.optimizer = torch.optim.AdamW(list(self.parameters.values()), lr=rate, weight_decay=0.01, betas=(0.9, 0.99))
         self.average = {name: value.detach().clone() for name, value in self.parameters.items()}
-        self.step, self.seconds, self.losses = 0, 0.0, []  # type: int, float, list[float]
+        self.step, self.seconds = 0, 0.0
+        self.losses: list[float] = []
         if file.exists():
             self._load(torch.load(file, weights_only=True))
 
@@ -93,4 +94,5 @@ class Training:
     def _follow(self) -> None:
         keep = min(AVERAGE, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1.0 - keep)
+            for name, parameter in self.parameters.items():
+                self.average[name].lerp_(parameter, 1.0 - keep)

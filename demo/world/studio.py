@@ -30,6 +30,8 @@ def pack() -> ModuleType:
     """This pack as a package, without putting its folder on the path: our `nodes` would hide the host's."""
     if NAME not in sys.modules:
         spec = importlib.util.spec_from_file_location(NAME, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{ROOT} cannot be imported.")
         module = importlib.util.module_from_spec(spec)
         sys.modules[NAME] = module
         spec.loader.exec_module(module)
@@ -68,7 +70,8 @@ class Studio:
         prefix = "first_stage_model."
         autoencoder = {key.removeprefix(prefix): tensor.float() for key, tensor in tensors.items() if key.startswith(prefix)}
         copies = {key: tensor.clone() for key, tensor in tensors.items()}  # the host takes the tensors it is given apart
-        model, clip, vae, _ = comfy.sd.load_state_dict_guess_config(copies)
+        loaded: Any = comfy.sd.load_state_dict_guess_config(copies)
+        model, clip, vae, _ = loaded
         return cls(model, clip, vae, autoencoder)
 
     def prompt(self, text: str) -> Any:
