@@ -28,7 +28,7 @@ from animatediff_native.sampling.controls.sparse_network import SparseControlNet
 from animatediff_native.sampling.modules.load import load_motion_module  # noqa: E402
 from animatediff_native.sampling.run.animate import animate  # noqa: E402
 from animatediff_native.training.host.copies import private_copy, weights_of  # noqa: E402
-from animatediff_native.training.host.guider import Clips, Evaluation, Manner, run_training  # noqa: E402
+from animatediff_native.training.host.guider import Clips, Evaluation, run_training  # noqa: E402
 from animatediff_native.training.loop.draws import Draw  # noqa: E402
 from animatediff_native.training.loop.problem import ClipProblem  # noqa: E402
 from animatediff_native.training.loop.processes import Processes  # noqa: E402
@@ -121,6 +121,6 @@ def train(studio: Studio, state: Path, report: Callable[[str], None]) -> None:
             loops.append(Loop(SparseProblem(evaluation, network), conditions))
             loops[0].run()
 
-        run_training(model, clips, Manner(SETTINGS.training_dtype, SETTINGS.gradient_checkpointing), inside)
+        run_training(model, clips, SETTINGS.gradient_checkpointing, inside)
     tensors = {**loops[0].weights, **{key: table for key, table in network.named_buffers() if key.endswith(".pe")}}
     files.export({key.removeprefix("motion."): tensor for key, tensor in tensors.items()}, "sparse_control_rgb")
