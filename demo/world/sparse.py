@@ -38,11 +38,12 @@ from animatediff_native.training.loop.state import fingerprint  # noqa: E402
 from animatediff_native.training.loop.watch import Keeping  # noqa: E402
 
 SETTINGS = TrainingSettings(
-    steps=1500, batch_size=4, learning_rate=8e-4, training_dtype="bf16", warm_up=50, schedule="cosine", noise_bias=1.6, min_snr=5.0,
+    steps=1500, batch_size=4, learning_rate=8e-4, training_dtype="fp32", warm_up=50, schedule="cosine", noise_bias=1.6, min_snr=5.0,
     average=0.995, caption_dropout=0.1,
 )  # fmt: skip
 CONFIG = SparseConfig(RGB, MotionConfig("v3", (64, 64, 64, 64), False, 1, 32), 64)
 SEED = 91
+SILENT = ("zero_convs.", "middle_block_out.")  # layers that begin at zero
 CHOICES = ((0,), (0, -1), (0, 8, -1))
 """Frames that a user pins most often; as often, any one to three frames."""
 
@@ -96,7 +97,7 @@ def fresh(unet: dict[str, Tensor]) -> SparseControlNet:
         for name, parameter in own.items():
             if name in unet and unet[name].shape == parameter.shape:
                 parameter.copy_(unet[name])
-            elif name.startswith(("zero_convs.", "middle_block_out.")) or ".proj_out." in name and name.startswith("motion."):
+            elif name.startswith(SILENT) or (name.startswith("motion.") and ".proj_out." in name):
                 nn.init.zeros_(parameter)
         for name, table in network.named_buffers():
             if name.endswith(".pe"):

@@ -223,7 +223,7 @@ def long_rows(trials: Trials) -> Iterator[Row]:
 def _seam(frames: Tensor) -> float:
     """The largest neighbour distance where windows meet, over the 95th percentile of the others."""
     distances = frame_distances(frames)
-    joints = [start for start in range(WINDOW - OVERLAP, len(distances), WINDOW - OVERLAP)]
+    joints = list(range(WINDOW - OVERLAP, len(distances), WINDOW - OVERLAP))
     others = torch.tensor([float(d) for index, d in enumerate(distances) if index not in joints])
     return float(max(distances[joint] for joint in joints) / others.quantile(0.95))
 

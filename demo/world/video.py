@@ -35,12 +35,12 @@ SEED = 41
 CLIPS = 2400
 TELL_EVERY = 50  # steps
 ADAPTER_RANK = 16  # of 64 channels; the public adapter has 128 of 320 to 1280
-ADAPTER = TrainingSettings(steps=500, batch_size=8, learning_rate=2e-3, training_dtype="bf16", warm_up=20, schedule="cosine", average=0.98)
+ADAPTER = TrainingSettings(steps=500, batch_size=8, learning_rate=2e-3, training_dtype="fp32", warm_up=20, schedule="cosine", average=0.98)
 MOTION = TrainingSettings(
     steps=6000,
     batch_size=4,
     learning_rate=8e-4,
-    training_dtype="bf16",
+    training_dtype="fp32",
     warm_up=100,
     schedule="cosine",
     noise_bias=1.6,  # frames agree or disagree at high noise
@@ -49,7 +49,7 @@ MOTION = TrainingSettings(
     caption_dropout=0.1,
 )
 CAMERA_CLIPS, CAMERA_RANK = 40, 16
-CAMERA = TrainingSettings(steps=300, batch_size=4, learning_rate=1e-3, training_dtype="bf16", warm_up=10, schedule="cosine", noise_bias=1.6, min_snr=5.0)
+CAMERA = TrainingSettings(steps=300, batch_size=4, learning_rate=1e-3, training_dtype="fp32", warm_up=10, schedule="cosine", noise_bias=1.6, min_snr=5.0)
 CAMERA_AMOUNTS = {"pan": 0.45, "tilt": 0.35, "zoom": 0.5, "roll": 0.5}
 """How far a camera goes in a clip: in pictures, times larger or smaller less one, and quarter turns."""
 

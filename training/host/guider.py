@@ -178,7 +178,8 @@ def run_training(model: ModelPatcher, clips: Clips, checkpointing: bool, train: 
     guider = TrainingGuider(model)
     guider.set_prompts(clips.prompts)
     put_wrapper(model, WrappersMP.PREPARE_SAMPLING, RUN, _load_whole)
-    highest = torch.tensor([float(model.get_model_object("model_sampling").sigma_max), 0.0])
+    sampling: Any = model.get_model_object("model_sampling")
+    highest = torch.tensor([float(sampling.sigma_max), 0.0])
     with torch.inference_mode(False), torch.no_grad():
         nothing = torch.zeros(clips.latents[0].shape)
         guider.sample(nothing, nothing.clone(), TrainingSampler(clips, checkpointing, train), highest, disable_pbar=True, seed=0)

@@ -39,4 +39,5 @@ def move_average(average: Mapping[str, Tensor], parameters: Mapping[str, Tensor]
     """Bring the average of the weights nearer to the weights after a step."""
     keep = min(decay, (1 + step) / (FAST_FIRST + step))
     with torch.no_grad():
-        torch._foreach_lerp_(list(average.values()), [parameters[name] for name in average], 1.0 - keep)
+        for name, mean in average.items():
+            mean.lerp_(parameters[name], 1.0 - keep)

@@ -65,7 +65,6 @@ class Several(Processes):
         return made[0]  # type: ignore[return-value]
 
     def in_turn(self, make: Callable[[], Value]) -> Value:
-        if self.rank == 0:
-            made = make()
+        first = [make()] if self.rank == 0 else []
         dist.barrier()
-        return made if self.rank == 0 else make()
+        return first[0] if first else make()

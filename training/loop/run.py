@@ -82,7 +82,9 @@ class Loop:
         half = self.settings.training_dtype == "fp16"
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=half)
         self.average = {name: p.detach().clone() for name, p in self.parameters.items()} if self.settings.average else {}
-        self.step, self.losses, self.notes = 0, [], []  # type: int, list[float], list[str]
+        self.step = 0
+        self.losses: list[float] = []
+        self.notes: list[str] = []
         self.saved = time.monotonic()
 
     # --- from beginning to end ---------------------------------------------------------------------------------------
