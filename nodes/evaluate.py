@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..training.host.vision import evaluated
 from ..training.measures.summary import measured_motion
+from ..training.measures.table import evaluated
 from .types import CATEGORY, text_and_picture
 
 EVALUATION = f"{CATEGORY}/evaluation"

@@ -19,7 +19,8 @@ from animatediff_native.training.measures.change import (
 )
 from animatediff_native.training.measures.embeddings import domain_similarity, motion_smoothness, text_alignment
 from animatediff_native.training.measures.plot import line_plot, smoothed
-from animatediff_native.training.measures.summary import measured_motion, scored
+from animatediff_native.training.measures.summary import measured_motion
+from animatediff_native.training.measures.table import scored
 from torch import Tensor
 
 BLUE = torch.tensor((93, 173, 226)) / 255

@@ -1,4 +1,4 @@
-"""Embeddings of pictures and prompts by the host's CLIP, and what ``measures`` makes of them. Called by ``nodes.evaluate``."""
+"""Embeddings of pictures and prompts by the host's CLIP. Called by ``measures.table``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from comfy.clip_vision import ClipVisionModel
 from comfy.model_management import throw_exception_if_processing_interrupted
 from comfy.sd import CLIP
 from torch import Tensor
-
-from ..measures.summary import Scores, scored
 
 _AT_ONCE = 16
 """Pictures that CLIP sees in one call."""
@@ -70,20 +68,3 @@ def _is_trained(weight: Any) -> bool:
     length = float(weight.square().sum(dim=1).mean().sqrt())
     alone = torch.equal(weight, torch.diag(weight.diagonal()))
     return _TRAINED[0] <= length <= _TRAINED[1] and not alone
-
-
-def evaluated(
-    frames: Tensor, clip_vision: ClipVisionModel, clip: CLIP | None = None, prompt: str = "", references: Tensor | None = None
-) -> Scores:
-    """The measures of the paper's table 1 for frames ``(F, H, W, 3)``.
-
-    Args:
-        clip, prompt: for text alignment, which is left out without either.
-        references: pictures ``(R, H, W, 3)`` of the image model alone, for domain similarity.
-
-    Raises:
-        ValueError: a single frame, or models that do not fit each other.
-    """
-    text = text_embedding(clip, prompt) if clip is not None and prompt.strip() else None
-    others = None if references is None else image_embeddings(clip_vision, references)
-    return scored(image_embeddings(clip_vision, frames), text, others)

@@ -1,1 +1,1 @@
-"""Numbers about finished frames: how the camera moves, how frames differ, how well loops and joints close. No host."""
+"""Numbers about finished frames: how the camera moves, how frames differ, how well loops and joints close. Only ``table`` uses the host."""

@@ -1,4 +1,4 @@
-"""All measures of one animation at once, in words and as a picture. Called by ``nodes.evaluate``."""
+"""All that moves and changes in one animation, in words and as a picture. Called by ``nodes.evaluate``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from torch import Tensor
 
 from .camera import CameraMotion, camera_motion
 from .change import flicker, frame_distances, loop_closure
-from .embeddings import domain_similarity, motion_smoothness, text_alignment
 from .plot import below_each_other, line_plot
 
 _STANDS = (0.1, 0.1, 0.1)
@@ -97,64 +96,3 @@ def measured_motion(frames: Tensor, ignored: Tensor | None = None) -> MeasuredMo
     motion = camera_motion(frames, ignored=ignored)
     flickers = flicker(frames, motion) if len(frames) > 2 else torch.zeros(0)
     return MeasuredMotion(motion, frame_distances(frames), loop_closure(frames), flickers, max(frames.shape[1:3]))
-
-
-@dataclass(frozen=True)
-class Scores:
-    """The measures of the paper's table 1, as cosines per frame, -1 to 1; empty where nothing to compare with was given."""
-
-    text_alignments: Tensor
-    domain_similarities: Tensor
-    smoothnesses: Tensor
-
-    @property
-    def text_alignment(self) -> float:
-        """Mean over the frames; 0 without a prompt."""
-        return _mean(self.text_alignments)
-
-    @property
-    def domain_similarity(self) -> float:
-        """Mean over the frames; 0 without references."""
-        return _mean(self.domain_similarities)
-
-    @property
-    def motion_smoothness(self) -> float:
-        """Mean over neighbours."""
-        return _mean(self.smoothnesses)
-
-    @property
-    def _rows(self) -> dict[str, tuple[Tensor, str]]:
-        return {
-            "text alignment": (self.text_alignments, "connect clip and write a text"),
-            "domain similarity": (self.domain_similarities, "connect references"),
-            "motion smoothness": (self.smoothnesses, ""),
-        }
-
-    @property
-    def text(self) -> str:
-        """A line for each measure, times 100 as in the paper."""
-        return "\n".join(
-            f"{name} {100 * float(values.mean()):.2f}" if len(values) else f"{name}: not measured ({missing})"
-            for name, (values, missing) in self._rows.items()
-        )
-
-    @property
-    def picture(self) -> Tensor:
-        """A chart per measure, one below the other."""
-        return below_each_other(
-            [line_plot({name: (100 * values).tolist()}, unit="") for name, (values, _) in self._rows.items() if len(values)]
-        )
-
-
-def _mean(values: Tensor) -> float:
-    return float(values.mean()) if len(values) else 0.0
-
-
-def scored(frames: Tensor, text: Tensor | None = None, references: Tensor | None = None) -> Scores:
-    """Score embeddings of frames ``(F, D)`` against those of a prompt ``(1, D)`` and of references ``(R, D)``."""
-    nothing = torch.zeros(0)
-    return Scores(
-        nothing if text is None else text_alignment(frames, text),
-        nothing if references is None else domain_similarity(frames, references),
-        motion_smoothness(frames),
-    )
