@@ -30,11 +30,13 @@ from demo.cache import SetupError  # noqa: E402
 from demo.client import ComfyClient, PromptError  # noqa: E402
 from demo.environment import Environment, link_folder  # noqa: E402
 from demo.server import Server  # noqa: E402
+from demo.tiny_unet import SDXL as TINY_SDXL  # noqa: E402
+from demo.tiny_unet import WORLD  # noqa: E402
 
 LIMIT = 1e-3
 """Relative L2 of the sampled latents."""
-WIDTHS = (32, 64, 128, 128)
-"""Channels of the tiny UNet's levels; those of the other pack are written in its code."""
+WIDTHS, SDXL_WIDTHS = WORLD.widths, TINY_SDXL.widths
+"""Channels of the levels of the tiny UNets; those of the other pack are written in its code."""
 FRAMES, WINDOW = 12, 6
 Prompt = dict[str, dict[str, Any]]
 V1, V2, V3, LCM, SDXL, HOTSHOT = (
@@ -231,7 +233,7 @@ def with_tiny_widths(pack: Path, copy: Path) -> Path:
     shutil.copytree(pack, copy, ignore=shutil.ignore_patterns(".git"))
     file = copy / "animatediff" / "motion_module_ad.py"
     text = file.read_text(encoding="utf-8")
-    changes = {"(320, 640, 1280, 1280)": str(WIDTHS), "(320, 640, 1280)": str(WIDTHS[:3]), "self.middle_channel = 1280": f"self.middle_channel = {WIDTHS[-1]}"}
+    changes = {"(320, 640, 1280, 1280)": str(WIDTHS), "(320, 640, 1280)": str(SDXL_WIDTHS), "self.middle_channel = 1280": f"self.middle_channel = {WIDTHS[-1]}"}
     for old, new in changes.items():
         if old not in text:
             raise SetupError(f"{file.name} of AnimateDiff-Evolved has no {old!r}: its widths cannot be changed.")

@@ -1,4 +1,4 @@
-"""The demo: run the text-to-video workflow on tiny models in a real ComfyUI, and bring the animation home."""
+"""The demo: run the text-to-video workflow on the small world in a real ComfyUI, and bring the animations home."""
 
 from __future__ import annotations
 
@@ -7,32 +7,55 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .cache import SetupError, say
 from .client import ComfyClient, workflow_to_prompt
-from .environment import REPOSITORY, Environment
+from .environment import REPOSITORY, Environment, child_environment
 from .server import Server
+from .world.prompts import (
+    CAPTION,
+    RESTING,
+    Prompt,
+    captioned,
+    enlarged,
+    saved_as,
+    with_motion_lora,
+    without_module,
+    world_prompt,
+)
 
 WORKFLOW = REPOSITORY / "workflows" / "text_to_video.json"
 FRAMES = 16
+SHOWN = 8  # frames of each animation on the comparison sheet
+LARGER = 3  # times, for pictures of 64 pixels
+PAN = "v2_lora_PanLeft.ckpt"
 
 # The checkpoints and controls in the workflows, and the tiny ones that stand in. Motion files have their real names.
 TINY_MODELS = {
     "dreamshaper_8.safetensors": "tiny_sd15.safetensors",
     "sd_xl_base_1.0.safetensors": "tiny_sdxl.safetensors",
-    "control_v11f1p_sd15_depth.pth": "tiny_t2i_adapter.safetensors",
+    "control_v11f1p_sd15_depth.pth": "tiny_controlnet.safetensors",
     "my_style_lora.safetensors": "AnimateLCM_sd15_t2v_lora.safetensors",
     "v3_sd15_sparsectrl_rgb.ckpt": "mm_sd15_v3_sparsectrl_rgb.safetensors",
     "v3_sd15_sparsectrl_scribble.ckpt": "mm_sd15_v3_sparsectrl_scribble.safetensors",
 }
 
-# Values that make the workflow small enough for a processor, by input name.
-SMALL = {"width": 128, "height": 128, "batch_size": FRAMES, "steps": 8}
+
+class Row(NamedTuple):
+    """An animation of the comparison: a name for its file, what is written beside it, and what makes it."""
+
+    name: str
+    title: str
+    caption: str
+    prompt: Prompt
 
 
-def animate(environment: Environment, output: Path, port: int | None = None) -> list[Path]:
-    """Make the demo animation and return its files: an animated WEBP, an MP4 and a contact sheet.
+def animate(environment: Environment, output: Path, port: int | None = None, larger: int = LARGER) -> list[Path]:
+    """Make the demo animation and return its files: an animated WEBP, an MP4, a contact sheet and the comparison sheet.
+
+    Args:
+        larger: how many times as wide and as high as they are made the pictures are saved.
 
     Raises: SetupError and PromptError with what went wrong; RuntimeError when the frames are not an animation.
     """
@@ -43,20 +66,45 @@ def animate(environment: Environment, output: Path, port: int | None = None) -> 
     ):
         say(f"ComfyUI runs at {server.url}")
         client = ComfyClient(server.url)
-        outputs = client.run(small_prompt(client.object_info()), _show_progress)
+        prompt = world_prompt(WORKFLOW.stem, tiny_prompt(client.object_info()))
+        outputs = client.run(enlarged(saved_as(prompt, "animation"), larger), _show_progress)
         files = [_fetch(client, file, output) for file in _output_files(outputs)]
-    sheet = output / "contact_sheet.png"
-    _make_sheet(environment.python, _animation_of(files), sheet)
-    return [*files, sheet]
+        sheet = output / "contact_sheet.png"
+        _run_script(environment.python, "contact_sheet", str(_animation_of(files)), str(sheet), str(FRAMES))
+        compared = _compare(environment, client, prompt, output / "comparison.png", larger)
+    return [*files, sheet, compared]
 
 
-def small_prompt(object_info: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The workflow as a prompt for the tiny models."""
-    graph = json.loads(WORKFLOW.read_text(encoding="utf-8"))
-    prompt = workflow_to_prompt(graph, object_info, TINY_MODELS)
-    for node in prompt.values():
-        node["inputs"].update({name: value for name, value in SMALL.items() if name in node["inputs"]})
-    return prompt
+def tiny_prompt(object_info: Mapping[str, Any]) -> Prompt:
+    """The workflow as a prompt, with the tiny models' names."""
+    return workflow_to_prompt(json.loads(WORKFLOW.read_text(encoding="utf-8")), object_info, TINY_MODELS)
+
+
+def compared_rows(prompt: Prompt) -> list[Row]:
+    """What the comparison sheet shows, from top to bottom: all of one seed, and made of one prompt."""
+    resting = captioned(prompt, RESTING)
+    pans = [
+        Row(f"pan_{number}", f"motion LoRA pan left at {strength:g}", RESTING, with_motion_lora(resting, PAN, strength))
+        for number, strength in enumerate((-1.0, 0.0, 1.0))
+    ]
+    return [
+        Row("moving", "with the motion module", CAPTION, prompt),
+        Row("still", "the same seed without it", CAPTION, without_module(prompt)),
+        *pans,
+    ]
+
+
+def _compare(environment: Environment, client: ComfyClient, prompt: Prompt, sheet: Path, larger: int) -> Path:
+    """Make the animations of the comparison and put frames of them on one sheet."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = []
+        for row in compared_rows(prompt):
+            say(f"  {row.title}: {row.caption}")
+            outputs = client.run(enlarged(saved_as(row.prompt, f"{row.name}_row", video=False), larger))
+            file = _fetch(client, next(_output_files(outputs)), Path(folder))
+            rows.append({"title": row.title, "caption": row.caption, "animation": str(file)})
+        _run_script(environment.python, "comparison", json.dumps(rows), str(sheet), str(FRAMES), str(SHOWN))
+    return sheet
 
 
 def _output_directory(output: Path) -> Path:
@@ -98,9 +146,9 @@ def _animation_of(files: list[Path]) -> Path:
     raise RuntimeError(f"The workflow should have saved a .webp file; it saved {[file.name for file in files]}.")
 
 
-def _make_sheet(python: Path, animation: Path, sheet: Path) -> None:
-    script = Path(__file__).with_name("contact_sheet.py")
-    command = [str(python), str(script), str(animation), str(sheet), str(FRAMES)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+def _run_script(python: Path, name: str, *arguments: str) -> None:
+    """Run a script of this folder that needs Pillow. Raises RuntimeError with what it complains of."""
+    command = [str(python), "-m", f"{__package__}.{name}", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY, env=child_environment())
     if result.returncode != 0:
         raise RuntimeError(result.stderr.strip())

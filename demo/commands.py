@@ -11,28 +11,36 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from .animate import animate
+from .animate import LARGER, animate
 from .cache import SetupError, cache_dir, say
 from .client import PromptError
 from .convert import convert as convert_graph
 from .environment import DEFAULT_HOST, REPOSITORY, VERSIONS, Environment, Options, child_environment, prepare
 from .server import Server
+from .world.prompts import CAPTION
+from .world.trained import untrained
 
 DESCRIPTION = """\
 Commands for developers. `python3 dev.py COMMAND --help` says more.
 
-All of them first make what they need (a ComfyUI, a Python environment with PyTorch, tiny random models) in a cache
+All of them first make what they need (a ComfyUI, a Python environment with PyTorch, tiny models) in a cache
 outside this folder ($ANIMATEDIFF_CACHE, or your user's cache folder), and find it again the next time."""
 
 
+SEEN = f"""The small networks of docs/small_world.md made, for "{CAPTION}":
+- animation and contact_sheet.png: a ball that rolls to the right, in 16 frames;
+- comparison.png, from top to bottom: the same; the same seed without the motion module, 16 pictures that do not belong together; and a
+  box at rest with the motion LoRA "pan left" at -1, 0 and 1: the camera goes right, stays, goes left."""
+"""What a person sees in the files of the demo."""
 ALL_CORES = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadgroup")
 """How the whole suite runs: files side by side, on up to four cores; ``-n 0`` after ``test`` runs them one by one."""
 
 
 def demo(environment: Environment, options: argparse.Namespace) -> int:
-    """Run the text-to-video workflow on tiny random models and save the animation."""
-    files = animate(environment, options.output, options.port)
-    say("Done. The models are random, so the pictures are patterns; each frame differs from the others.")
+    """Run the text-to-video workflow on the small trained models and save the animation, and what it compares with."""
+    files = animate(environment, options.output, options.port, options.larger)
+    missing = untrained()
+    say(f"Done. Random in this copy, so that what they act on is noise: {', '.join(missing)}." if missing else f"Done. {SEEN}")
     for file in files:
         say(f"  {file}")
     return 0
@@ -139,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--port", type=int, metavar="N", help="port of the server")
         if run is demo:
             command.add_argument("--output", type=Path, default=REPOSITORY / "output", help="folder for the results")
+            command.add_argument("--larger", type=int, choices=range(1, 9), default=LARGER, metavar="N", help=f"enlarge the pictures N times ({LARGER})")
         elif run is test:
             command.add_argument("--gpu", action="store_true", help="run the tests that need a GPU, and only those")
         elif run is bench:

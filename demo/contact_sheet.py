@@ -1,4 +1,4 @@
-"""Put the frames of an animation on one picture and check that they differ: `contact_sheet.py ANIMATION SHEET [FRAMES]`.
+"""Put the frames of an animation on one picture and check that they differ: `contact_sheet ANIMATION SHEET [FRAMES]`.
 
 Run with an interpreter that has Pillow; `animate` does so. Exits with status 1 when the animation is not one.
 """

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from .cache import SetupError, build, cache_dir, fingerprint, is_complete, locked, require_space, say, stage
+from .world.trained import weight_files
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DEFAULT_HOST = "0.30.0"
@@ -36,10 +37,10 @@ DEV_TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "ruff", "
 VENV_GIGABYTES = 8.0
 
 MODEL_SOURCES = tuple(
-    Path(__file__).with_name(f"{name}.py")
+    Path(__file__).parent / f"{name}.py"
     for name in (
         *("write_models", "synthetic", "image_loras", "example_inputs", "tiny_checkpoint", "tiny_sparse_control"),
-        *("tiny_unet", "tiny_autoencoder", "tiny_weights"),
+        *("tiny_unet", "tiny_autoencoder", "tiny_weights", "world/trained", "world/files", "world/scene", "world/clips"),
     )
 )
 
@@ -254,13 +255,13 @@ def link_folder(link: Path, target: Path) -> None:
 
 
 def _tiny_models(base: Path, python: Path) -> None:
-    """Write the tiny random models, again when one is missing or the code that writes them has changed.
+    """Write the tiny models, again when one is missing, or when the code that writes them or the trained weights have changed.
 
-    The marker says which code wrote them and lists the files, so that those that have other names now can be removed.
+    The marker says what wrote them and lists the files, so that those that have other names now can be removed.
     """
     models, marker = base / "models", base / "tiny_models.txt"
     lines = marker.read_text(encoding="utf-8").splitlines() if marker.is_file() else []
-    wanted, old = fingerprint(*(source.read_text(encoding="utf-8") for source in MODEL_SOURCES)), lines[1:]
+    wanted, old = _models_wanted(), lines[1:]
     if lines[:1] == [wanted] and all((models / name).is_file() for name in old):
         return
     with stage("Tiny models"):
@@ -274,3 +275,10 @@ def _tiny_models(base: Path, python: Path) -> None:
     for name in set(old) - set(written):
         (models / name).unlink(missing_ok=True)
     marker.write_text("\n".join((wanted, *written)), encoding="utf-8")
+
+
+def _models_wanted() -> str:
+    """A fingerprint of the code that writes the models and of the weights that it writes."""
+    code = (source.read_text(encoding="utf-8") for source in MODEL_SOURCES)
+    weights = (f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in weight_files())
+    return fingerprint(*code, *weights)

@@ -1,39 +1,45 @@
 """What the graphs that take a picture, a video or a control need to run: examples of all three, small and seeded.
 
-The picture and the video show a bright disc on a gradient, moving in the video. The control is a T2I-Adapter of the tiny
-SD1.5 checkpoint's layout, with random weights. Written by `write_models`; pictures and video need what ComfyUI installs.
+The picture and the video show a scene of the small world. The T2I-Adapter has random weights; it fits an SD1.5 whose levels have 1, 2, 4
+and 4 times the channels of the first, as the host takes for granted. `write_models` writes picture and video, which need what ComfyUI
+installs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 
+from .synthetic import TINY_CHANNELS
 from .tiny_weights import Weights
+from .world.clips import to_bytes
+from .world.scene import draw, scene
 
 SIZE, FRAMES, FPS = 128, 24, 8
-CHANNELS = (32, 64, 128, 128)
+SEED = 5
 PIXELS_IN = 3 * 8 * 8
 """Colours times the 8 x 8 pixels of one latent pixel, which the adapter reads at once."""
 
 
-def picture(progress: float) -> np.ndarray:
-    """``(SIZE, SIZE, 3)`` uint8: the disc at a share of its way from the left to the right."""
-    y, x = np.mgrid[0:SIZE, 0:SIZE] / SIZE
-    distance = np.hypot(x - (0.2 + 0.6 * progress), y - 0.5 + 0.15 * np.sin(6.28 * progress))
-    disc = np.clip((0.22 - distance) * 12, 0, 1)[..., None]
-    ground = np.stack([0.2 + 0.3 * y, 0.3 + 0.2 * x, 0.5 - 0.2 * y], axis=-1)
-    return np.round(255 * (disc * np.array([1.0, 0.85, 0.6]) + (1 - disc) * ground)).astype(np.uint8)
+def pictures(count: int = FRAMES) -> np.ndarray:
+    """``(count, SIZE, SIZE, 3)`` uint8: a big striped red ball rolls to the right over a green hill."""
+    words = {"colour": "red", "kind": "ball", "size": "big", "motion": "rolls to the right", "ground": "green hill"}
+    frames = draw(scene(torch.Generator().manual_seed(SEED), **words), range(count)).movedim(-1, 1)
+    large = functional.interpolate(frames, size=(SIZE, SIZE), mode="bilinear", align_corners=False)
+    return to_bytes(large.movedim(1, -1)).numpy()
 
 
 def write_picture(path: Path) -> None:
     """A PNG of the start of the video."""
-    Image.fromarray(picture(0.0)).save(path, "PNG")
+    Image.fromarray(pictures(1)[0]).save(path, "PNG")
 
 
 def write_video(path: Path) -> None:
@@ -43,18 +49,17 @@ def write_video(path: Path) -> None:
         stream.width = stream.height = SIZE
         stream.pix_fmt = "yuv420p"
         stream.time_base = Fraction(1, FPS)
-        for index in range(FRAMES):
-            frame = av.VideoFrame.from_ndarray(picture(index / (FRAMES - 1)), format="rgb24")
-            container.mux(stream.encode(frame))
+        for picture in pictures():
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
 
 
-def t2i_adapter(seed: int = 50) -> dict[str, Tensor]:
+def t2i_adapter(channels: Sequence[int] = TINY_CHANNELS, seed: int = 50) -> dict[str, Tensor]:
     """The state dict of a T2I-Adapter in its authors' spelling: two residual blocks for each of the UNet's levels."""
     weights = Weights(seed)
-    weights.conv("conv_in", CHANNELS[0], PIXELS_IN)
-    before = CHANNELS[0]
-    for level, width in enumerate(CHANNELS):
+    weights.conv("conv_in", channels[0], PIXELS_IN)
+    before = channels[0]
+    for level, width in enumerate(channels):
         for block in range(2):
             name = f"body.{2 * level + block}"
             if before != width:

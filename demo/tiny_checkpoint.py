@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .tiny_autoencoder import autoencoder
-from .tiny_unet import SD15, SD15_TEXT_WIDTH, SDXL, SDXL_TEXT_WIDTHS, unet
+from .tiny_unet import SD15, SD15_TEXT_WIDTH, SDXL, SDXL_TEXT_WIDTHS, Layout, unet
 from .tiny_weights import Weights
 
 VOCABULARY = 49408
@@ -32,10 +32,10 @@ OPEN_CLIP = {
 }
 
 
-def checkpoint(seed: int = 0) -> dict[str, Tensor]:
-    """All tensors of the tiny checkpoint, fp32, under the names of an SD1.5 file."""
+def checkpoint(seed: int = 0, layout: Layout = SD15) -> dict[str, Tensor]:
+    """All tensors of a random checkpoint of SD1.5's layout, fp32, under the names of its file."""
     parts = {
-        "model.diffusion_model.": unet(SD15, seed),
+        "model.diffusion_model.": unet(layout, seed),
         "cond_stage_model.transformer.": text_encoder(SD15_TEXT_WIDTH, SD15_TEXT_LAYERS, seed + 1),
         "first_stage_model.": autoencoder(0.18215, seed + 2),
     }

@@ -15,8 +15,6 @@ from torch import Tensor
 
 from .tiny_weights import BLUR, Weights
 
-MODEL_CHANNELS = 32
-TIME_WIDTH = 4 * MODEL_CHANNELS
 LATENT_CHANNELS = 4
 SD15_TEXT_WIDTH = 64
 SDXL_TEXT_WIDTHS = (16, 32)  # of its two text encoders, which differ in the real one too
@@ -32,20 +30,26 @@ class Layout:
     """What distinguishes the UNets of SD1.5 and SDXL.
 
     Attributes:
-        multiples: channels per level, as multiples of `MODEL_CHANNELS`.
+        multiples: channels per level, as multiples of `channels`.
         transformers: levels with spatial transformers.
         text: width of the text embedding.
         vector: width of the vector of pooled text and picture sizes that SDXL adds to the time; 0 without.
+        channels: of the first level.
     """
 
     multiples: tuple[int, ...]
     transformers: tuple[int, ...]
     text: int
     vector: int = 0
+    channels: int = 32
 
     @property
-    def widths(self) -> list[int]:
-        return [MODEL_CHANNELS * multiple for multiple in self.multiples]
+    def widths(self) -> tuple[int, ...]:
+        return tuple(self.channels * multiple for multiple in self.multiples)
+
+    @property
+    def time_width(self) -> int:
+        return 4 * self.channels
 
     @property
     def is_sdxl(self) -> bool:
@@ -54,28 +58,31 @@ class Layout:
 
 SD15 = Layout((1, 2, 4, 4), (0, 1, 2), SD15_TEXT_WIDTH)
 SDXL = Layout((1, 2, 4), (1, 2), sum(SDXL_TEXT_WIDTHS), SDXL_TEXT_WIDTHS[1] + 6 * 256)
+WORLD = Layout((1, 1, 1, 1), (0, 1, 2), SD15_TEXT_WIDTH, channels=64)
+"""The image model of `demo.world`, which the random files for SD1.5 in the models folder have to fit."""
 
 
 def unet(layout: Layout, seed: int = 0) -> dict[str, Tensor]:
     """The UNet: input blocks, a middle block, as many output blocks, with a tenth of the real one's channels."""
     weights = Weights(seed)
-    weights.linear("time_embed.0", TIME_WIDTH, MODEL_CHANNELS)
-    weights.linear("time_embed.2", TIME_WIDTH, TIME_WIDTH)
+    channels, time = layout.channels, layout.time_width
+    weights.linear("time_embed.0", time, channels)
+    weights.linear("time_embed.2", time, time)
     if layout.vector:
-        weights.linear("label_emb.0.0", TIME_WIDTH, layout.vector)
-        weights.linear("label_emb.0.2", TIME_WIDTH, TIME_WIDTH)
-    weights.conv("input_blocks.0.0", MODEL_CHANNELS, LATENT_CHANNELS)
+        weights.linear("label_emb.0.0", time, layout.vector)
+        weights.linear("label_emb.0.2", time, time)
+    weights.conv("input_blocks.0.0", channels, LATENT_CHANNELS)
     for block in blocks(layout):
         for index, (kind, into, out) in enumerate(block[1]):
             name = f"{block[0]}.{index}"
             if kind == "resnet":
-                _resnet(weights, name, into, out)
+                _resnet(weights, name, into, out, time)
             elif kind == "transformer":
                 _transformer(weights, name, out, layout)
             else:
                 weights.conv(f"{name}.{'op' if kind == 'down' else 'conv'}", out, into)
-    weights.norm("out.0", MODEL_CHANNELS)
-    weights.conv("out.2", LATENT_CHANNELS, MODEL_CHANNELS, gain=DEEP_SHARE)
+    weights.norm("out.0", channels)
+    weights.conv("out.2", LATENT_CHANNELS, channels, gain=DEEP_SHARE)
     _carry_latent(weights, layout)
     return weights
 
@@ -83,7 +90,7 @@ def unet(layout: Layout, seed: int = 0) -> dict[str, Tensor]:
 def blocks(layout: Layout) -> Iterator[tuple[str, list[tuple[str, int, int]]]]:
     """The layers of every block as (kind, channels in, channels out)."""
     widths, top = layout.widths, len(layout.widths) - 1
-    skips, width, number = [MODEL_CHANNELS], MODEL_CHANNELS, 0
+    skips, width, number = [layout.channels], layout.channels, 0
     for level, out in enumerate(widths):
         for _ in range(2):
             number += 1
@@ -109,10 +116,10 @@ def _layers(into: int, out: int, transformer: bool) -> list[tuple[str, int, int]
     return [*layers, ("transformer", out, out)] if transformer else layers
 
 
-def _resnet(weights: Weights, name: str, into: int, out: int) -> None:
+def _resnet(weights: Weights, name: str, into: int, out: int, time: int) -> None:
     weights.norm(f"{name}.in_layers.0", into)
     weights.conv(f"{name}.in_layers.2", out, into)
-    weights.linear(f"{name}.emb_layers.1", out, TIME_WIDTH)
+    weights.linear(f"{name}.emb_layers.1", out, time)
     weights.norm(f"{name}.out_layers.0", out)
     weights.conv(f"{name}.out_layers.3", out, out)
     if into != out:
@@ -152,7 +159,7 @@ def _carry_latent(weights: Weights, layout: Layout) -> None:
     last = f"output_blocks.{3 * len(layout.multiples) - 1}"
     skip = weights[f"{last}.0.skip_connection.weight"]
     skip[:carried] = 0.0
-    skip[:carried, MODEL_CHANNELS : MODEL_CHANNELS + carried, 0, 0] = torch.eye(carried)
+    skip[:carried, layout.channels : layout.channels + carried, 0, 0] = torch.eye(carried)
     weights[f"{last}.0.skip_connection.bias"][:carried] = 0.0
     for name in [f"{last}.0.out_layers.3"] + ([] if layout.is_sdxl else [f"{last}.1.proj_out"]):
         weights[f"{name}.weight"][:carried] = 0.0

@@ -140,7 +140,7 @@ _UNIFORM = {"context_length": 4, "context_stride": 1, "context_overlap": 1, "con
 _LATER = {"fuse_method": "flat", "use_on_equal_length": False, "start_percent": 0.0, "guarantee_steps": 1}
 _GEN2 = {"beta_schedule": "autoselect", "model": ["1", 0]}
 _LOADED = {"motion_module": V2, "family": "auto", "norm_scope": "legacy", "positions": 0, "beta_schedule": "authors"}
-ADAPTER, SPARSE = "tiny_t2i_adapter.safetensors", "mm_sd15_v3_sparsectrl_{}.safetensors"
+CONTROL, SPARSE = "tiny_controlnet.safetensors", "mm_sd15_v3_sparsectrl_{}.safetensors"
 
 
 def _controlled(model: list[Any], negative: list[Any], *, frames: int = FRAMES) -> Prompt:
@@ -353,7 +353,7 @@ SCENES: dict[str, Prompt] = {
     "a ControlNet of 2023 with keyframes on its loader": _controlled(["20", 2], ["20", 1]) | {
         "20": _node("ACN_AdvancedControlNetApply", positive=["2", 0], negative=["3", 0], control_net=["21", 0], image=["40", 0], strength=0.7,
                     start_percent=0.0, end_percent=0.9, mask_optional=["28", 0], model_optional=["30", 0]),
-        "21": _node("ControlNetLoaderAdvanced", control_net_name=ADAPTER, timestep_keyframe=["22", 0]),
+        "21": _node("ControlNetLoaderAdvanced", control_net_name=CONTROL, timestep_keyframe=["22", 0]),
         "22": _node("TimestepKeyframe", start_percent=0.0, strength=1.0, cn_weights=["23", 0], latent_keyframe=["24", 0], null_latent_kf_strength=0.0,
                     inherit_missing=True, guarantee_steps=1),
         "23": _node("ScaledSoftControlNetWeights", base_multiplier=0.825, flip_weights=False, uncond_multiplier=1.0),
@@ -365,7 +365,7 @@ SCENES: dict[str, Prompt] = {
     "a ControlNet of 2024 with keyframes over steps": _controlled(["30", 0], ["20", 1]) | {
         "20": _node("ACN_AdvancedControlNetApply_v2", positive=["2", 0], negative=["3", 0], control_net=["21", 0], image=["40", 0], strength=1.0,
                     start_percent=0.0, end_percent=1.0, timestep_kf=["22", 0], weights_override=["27", 0], vae_optional=["1", 2]),
-        "21": _node("ACN_ControlNetLoaderAdvanced", cnet=ADAPTER),
+        "21": _node("ACN_ControlNetLoaderAdvanced", cnet=CONTROL),
         "22": _node("TimestepKeyframe", start_percent=0.3, strength=0.6, latent_keyframe=["24", 0], null_latent_kf_strength=0.2, inherit_missing=True,
                     guarantee_steps=1, prev_timestep_kf=["23", 0]),
         "23": _node("ACN_TimestepKeyframeInterpolation", start_percent=0.0, end_percent=0.25, strength_start=1.0, strength_end=0.5,
@@ -376,7 +376,7 @@ SCENES: dict[str, Prompt] = {
     "a ControlNet on one prompt": _controlled(["20", 1], ["3", 0]) | {
         "20": _node("ACN_AdvancedControlNetApplySingle", conditioning=["2", 0], control_net=["21", 0], image=["40", 0], strength=0.9,
                     start_percent=0.0, end_percent=0.4, timestep_kf=["27", 1], model_optional=["30", 0]),
-        "21": _node("ControlNetLoaderAdvanced", control_net_name=ADAPTER),
+        "21": _node("ControlNetLoaderAdvanced", control_net_name=CONTROL),
         "27": _node("ACN_DefaultUniversalWeights"),
     },
     "SparseCtrl RGB of 2024": _controlled(["30", 0], ["20", 1]) | {
@@ -432,7 +432,7 @@ SCENES |= {
         "12": _node("ADE_AnimateDiffLoRALoader", name="v2_lora_RollingClockwise.ckpt", strength=0.6),
         "20": _node("ACN_AdvancedControlNetApply", positive=["2", 0], negative=["3", 0], control_net=["21", 0], image=["40", 0], strength=0.5,
                     start_percent=0.0, end_percent=1.0, model_optional=["1", 0]),
-        "21": _node("ControlNetLoaderAdvanced", control_net_name=ADAPTER),
+        "21": _node("ControlNetLoaderAdvanced", control_net_name=CONTROL),
         "40": _node("LoadImage", image="example.png"),
     },
     "views with sample settings": _base(["10", 0]) | _saved() | {
@@ -516,7 +516,7 @@ STORED: dict[str, dict[str, Any]] = {
     },
     "a ControlNet of 2023 with keyframes on its loader": {
         "20": [0.7, 0.0, 0.9],
-        "21": [ADAPTER],
+        "21": [CONTROL],
         "22": [0.0],
         "23": [0.825, False],
         "24": [0, 0.5],
@@ -563,7 +563,7 @@ STORED |= {
     "a ControlNet, a schedule on the checkpoint and the loader of 2023": {
         "1": ["tiny_sd15.safetensors", "sqrt_linear (AnimateDiff)", False, 0.18215], "4": [64, 64, FRAMES], "7": [8, 0, "old", "image/webp", False, True],
         "10": [V2, "autoselect", 1, True], "11": [4, 1, 1, "uniform", True, "flat", False, 0, 1, ""], "12": ["v2_lora_RollingClockwise.ckpt", 0.6, ""],
-        "20": [0.5, 0, 1], "21": [ADAPTER], "40": ["example.png", "image"],
+        "20": [0.5, 0, 1], "21": [CONTROL], "40": ["example.png", "image"],
     },
     "views with sample settings": {
         "10": ["use existing"], "11": [0, 0.9, ""], "12": [V2], "13": [6, 2, "pyramid", False, 0, 1, ""], "14": [4, 2, "pyramid"],

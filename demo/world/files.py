@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-WEIGHTS = Path(__file__).with_name("weights")
+from .trained import CHECKPOINT, TRAINED, WEIGHTS
+
 VOCABULARY = 49408
 TEXT = "words.net.text_model."
 UNET = "unet."
@@ -46,6 +47,11 @@ def load(name: str, folder: Path = WEIGHTS) -> dict[str, Tensor]:
 def checkpoint(folder: Path = WEIGHTS) -> dict[str, Tensor]:
     """All tensors of the world's checkpoint, fp16, under the names of an SD1.5 file."""
     return assembled(load_file(folder / "image.safetensors"), load_file(folder / "autoencoder.safetensors"))
+
+
+def model_file(name: str, folder: Path = WEIGHTS) -> dict[str, Tensor]:
+    """The tensors of a file below ComfyUI's `models`, one of those in the table `TRAINED`."""
+    return checkpoint(folder) if name == CHECKPOINT else load(TRAINED[name][0], folder)
 
 
 def assembled(image: dict[str, Tensor], autoencoder: dict[str, Tensor]) -> dict[str, Tensor]:

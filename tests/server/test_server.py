@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from animatediff_native.demo.animate import SMALL, TINY_MODELS
+from animatediff_native.demo.animate import TINY_MODELS
 from animatediff_native.demo.client import ComfyClient, PromptError, workflow_to_prompt
 from PIL import Image, ImageSequence
 
@@ -61,8 +61,7 @@ CATEGORIES = {"AnimateDiff", "AnimateDiff/training", "AnimateDiff/evaluation"}
 TEXT_EVENT = 3
 """The host's number for binary messages with a text for a node to show."""
 ENDS = ("execution_success", "execution_error", "execution_interrupted")
-FAST = {**SMALL, "width": 64, "height": 64, "steps": 2}
-del FAST["batch_size"]
+FAST = {"width": 64, "height": 64, "steps": 2}
 FRAMES = {
     "long_clip": 40, "long_animatediff": 32, "hotshot_xl": 8, "loop": 24, "video_to_video": 24, "controlnet": 24,
     "sparsectrl_storyboard": 32, "sparsectrl_controlnet": 24, "prompt_travel": 48,
