@@ -171,8 +171,9 @@ def motion_rows(trials: Trials) -> Iterator[Row]:
 
 def _moved(frames: Tensor, move: str) -> float:
     """How far the camera goes the way of a move, per frame; the shape is not counted."""
-    covers = reading(frames).covers
-    return SIGNS[move] * getattr(camera_motion(frames, 2, covers), AXES[move.split()[0]])
+    found = reading(frames)
+    shape = found.masks * found.found[:, None, None]
+    return SIGNS[move] * getattr(camera_motion(frames, 2, shape), AXES[move.split()[0]])
 
 
 def camera_rows(trials: Trials) -> Iterator[Row]:
