@@ -14,6 +14,7 @@ from .progress import Training
 
 SD15_SCALE = 0.18215  # what the host multiplies latents of SD1.5 by
 STEPS, BATCH, CROP, RATE = 2300, 24, 48, 1.5e-3
+DECODER_STEPS, DECODER_RATE, DECODER_NOISE = 2400, 1e-3, 0.05
 PICTURES, SEED = 6000, 1
 NOISE = 0.08  # standard deviation of what is added to a latent of deviation 1, so that the decoder forgives
 SHAPES = 5.0  # how much more strongly coloured pixels count: those of the shapes, which are a small part of a picture
@@ -22,9 +23,17 @@ CENTRE = 0.02  # weight of the penalty that keeps every channel at mean 0 and de
 
 
 def train(file: Path, report: Callable[[str], None]) -> None:
-    """Train to the end, or go on where an earlier run stopped."""
-    net = fresh()
+    """Train to the end, or go on where an earlier run stopped: first both halves, then the decoder alone.
+
+    Half of the work, the decoder alone makes corners sharper without changing the latents.
+    """
     data = _pictures()
+    _train_both(file, data, report)
+    _train_decoder(file, data, report)
+
+
+def _train_both(file: Path, data: Tensor, report: Callable[[str], None]) -> None:
+    net = fresh()
     training = Training(dict(net.named_parameters()), file, STEPS, RATE)
 
     def loss(random: torch.Generator) -> Tensor:
@@ -36,11 +45,42 @@ def train(file: Path, report: Callable[[str], None]) -> None:
             noisy = latent + NOISE * torch.randn(latent.shape, generator=random)
             made = net.taesd_decoder(noisy).float()
         mean, spread = latent.mean(dim=(0, 2, 3)), latent.std(dim=(0, 2, 3))
-        difference = (made - batch).abs()
-        weight = 1.0 + SHAPES * (batch.amax(dim=1, keepdim=True) - batch.amin(dim=1, keepdim=True) - PALE).clamp(min=0.0)
-        return (weight * (difference + difference.square())).mean() + CENTRE * (mean.square() + (spread - 1).square()).mean()
+        return _difference(made, batch) + CENTRE * (mean.square() + (spread - 1).square()).mean()
 
     training.run(loss, report)
+
+
+def _train_decoder(file: Path, data: Tensor, report: Callable[[str], None]) -> None:
+    net = fresh()
+    net.load_state_dict(torch.load(file, weights_only=True)["average"], strict=False)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        latents = torch.cat([net.taesd_encoder(to_floats(part)).float() for part in data.split(64)])
+    training = Training(dict(net.taesd_decoder.named_parameters()), decoder_file(file), DECODER_STEPS, DECODER_RATE)
+
+    def loss(random: torch.Generator) -> Tensor:
+        chosen = torch.randint(len(data), (BATCH,), generator=random)
+        cells = CROP // 8
+        top, left = torch.randint(8 - cells + 1, (2,), generator=random).tolist()
+        batch = to_floats(data[chosen, 8 * top : 8 * top + CROP, 8 * left : 8 * left + CROP]).contiguous(memory_format=torch.channels_last)
+        latent = latents[chosen, :, top : top + cells, left : left + cells]
+        noisy = latent + DECODER_NOISE * torch.randn(latent.shape, generator=random)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            made = net.taesd_decoder(noisy.contiguous(memory_format=torch.channels_last)).float()
+        return _difference(made, batch)
+
+    training.run(loss, report)
+
+
+def decoder_file(file: Path) -> Path:
+    """Where the state of the decoder alone is, beside that of both."""
+    return file.with_name(f"{file.stem}_decoder{file.suffix}")
+
+
+def _difference(made: Tensor, wanted: Tensor) -> Tensor:
+    """How far pictures (N, 3, H, W) are apart, absolute and squared, where strongly coloured pixels count more."""
+    difference = (made - wanted).abs()
+    weight = 1.0 + SHAPES * (wanted.amax(dim=1, keepdim=True) - wanted.amin(dim=1, keepdim=True) - PALE).clamp(min=0.0)
+    return (weight * (difference + difference.square())).mean()
 
 
 def fresh() -> TAESD:
@@ -64,8 +104,8 @@ def fresh() -> TAESD:
 def weights(file: Path) -> dict[str, Tensor]:
     """The trained autoencoder's tensors in the host's names, scaled so that latents have deviation 1 for SD1.5."""
     net = fresh()
-    averages = torch.load(file, weights_only=True)["average"]
-    net.load_state_dict(averages, strict=False)
+    net.load_state_dict(torch.load(file, weights_only=True)["average"], strict=False)
+    net.taesd_decoder.load_state_dict(torch.load(decoder_file(file), weights_only=True)["average"])
     with torch.no_grad():
         sample = to_floats(_pictures()[:512])
         latent = net.taesd_encoder(sample)

@@ -14,7 +14,7 @@ from .files import image_state
 from .networks import Words, unet
 from .progress import Training
 
-STEPS, BATCH, RATE = 7000, 64, 8e-4
+STEPS, BATCH, RATE = 11000, 64, 8e-4
 PICTURES, SEED = 20000, 21
 NO_CAPTION = 0.12  # share of the pictures that are shown without their caption, for guidance
 MOST_WEIGHT = 5.0  # signal-to-noise ratio above which a noise level counts no more (min-SNR weighting, arXiv 2303.09556)
