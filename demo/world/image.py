@@ -82,6 +82,7 @@ def _data(autoencoder: dict[str, Tensor], cache: Path) -> tuple[Tensor, list[str
     """The latents of the training pictures with deviation 1, (N, 4, 8, 8), and their captions."""
     if not cache.exists():
         frames, captions = pictures(PICTURES, SEED)
+        cache.parent.mkdir(parents=True, exist_ok=True)
         torch.save({"latents": encode(autoencoder, frames), "captions": captions}, cache)
     stored = torch.load(cache, weights_only=True)
     return stored["latents"], stored["captions"]

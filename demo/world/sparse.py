@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from . import files
 from .networks import initialise
 from .studio import Studio, pack
-from .video import Data, Teller, stamped_clips
+from .video import Data, Plan, Teller, many_clips
 
 pack()
 from animatediff_native.motion.attention import sinusoidal_positions  # noqa: E402
@@ -37,10 +37,6 @@ from animatediff_native.training.loop.settings import TrainingSettings  # noqa: 
 from animatediff_native.training.loop.state import fingerprint  # noqa: E402
 from animatediff_native.training.loop.watch import Keeping  # noqa: E402
 
-SETTINGS = TrainingSettings(
-    steps=1500, batch_size=4, learning_rate=8e-4, training_dtype="fp32", warm_up=50, schedule="cosine", noise_bias=1.6, min_snr=5.0,
-    average=0.995, caption_dropout=0.1,
-)  # fmt: skip
 CONFIG = SparseConfig(RGB, MotionConfig("v3", (64, 64, 64, 64), False, 1, 32), 64)
 SEED = 91
 SILENT = ("zero_convs.", "middle_block_out.")  # layers that begin at zero
@@ -63,8 +59,8 @@ class Given:
 class SparseProblem(ClipProblem):
     """Clips of which some frames are given; see `training.loop.problem`."""
 
-    def __init__(self, evaluation: Evaluation, network: SparseControlNet) -> None:
-        super().__init__(evaluation, SETTINGS, dict(network.named_parameters()))
+    def __init__(self, evaluation: Evaluation, network: SparseControlNet, settings: TrainingSettings) -> None:
+        super().__init__(evaluation, settings, dict(network.named_parameters()))
         self.network, self.prompts = network, evaluation.prompts
 
     def loss(self, draw: Draw) -> Tensor:
@@ -105,23 +101,23 @@ def fresh(unet: dict[str, Tensor]) -> SparseControlNet:
     return network
 
 
-def train(studio: Studio, state: Path, report: Callable[[str], None]) -> None:
+def train(studio: Studio, state: Path, report: Callable[[str], None], plan: Plan) -> None:
     """Train to the end, or go on where an earlier run stopped, and write the file."""
-    data: Data = stamped_clips(studio, state / "plain_clips.pt", stamp=False)
-    motion = load_motion_module(files.WEIGHTS / "motion_module.safetensors")
+    data: Data = many_clips(studio, state / "plain_clips.pt", plan.clips, stamp=False)
+    motion, settings = load_motion_module(plan.file("motion_module")), plan.sparse
     model = private_copy(animate(studio.model, motion))
     unet = {key.removeprefix("diffusion_model."): value for key, value in weights_of(studio.model).items()}
     with torch.inference_mode(False):
         network = fresh(unet)
         clips = Clips(data.latents, data.positive, studio.prompt(""))
-        marks = fingerprint(SETTINGS, data.latents, "sparse control")
-        conditions = Conditions(SETTINGS, Teller(report), Keeping(state / "sparse.pt", every=90.0), marks, Processes())
+        marks = fingerprint(settings, data.latents, "sparse control")
+        conditions = Conditions(settings, Teller(report), Keeping(state / "sparse.pt", every=90.0), marks, Processes())
         loops: list[Loop] = []
 
         def inside(evaluation: Evaluation) -> None:
-            loops.append(Loop(SparseProblem(evaluation, network), conditions))
+            loops.append(Loop(SparseProblem(evaluation, network, settings), conditions))
             loops[0].run()
 
-        run_training(model, clips, SETTINGS.gradient_checkpointing, inside)
+        run_training(model, clips, settings.gradient_checkpointing, inside)
     tensors = {**loops[0].weights, **{key: table for key, table in network.named_buffers() if key.endswith(".pe")}}
-    files.export({key.removeprefix("motion."): tensor for key, tensor in tensors.items()}, "sparse_control_rgb")
+    files.export({key.removeprefix("motion."): tensor for key, tensor in tensors.items()}, "sparse_control_rgb", folder=plan.weights)

@@ -32,7 +32,6 @@ from animatediff_native.training.stages.motion_lora import train_motion_lora  # 
 from animatediff_native.training.stages.motion_module import train_motion_module  # noqa: E402
 
 SEED = 41
-CLIPS = 2400
 TELL_EVERY = 50  # steps
 ADAPTER_RANK = 16  # of 64 channels; the public adapter has 128 of 320 to 1280
 ADAPTER = TrainingSettings(steps=500, batch_size=8, learning_rate=2e-3, training_dtype="fp32", warm_up=20, schedule="cosine", average=0.98)
@@ -48,10 +47,39 @@ MOTION = TrainingSettings(
     average=0.998,
     caption_dropout=0.1,
 )
-CAMERA_CLIPS, CAMERA_RANK = 40, 16
+CAMERA_RANK = 16
 CAMERA = TrainingSettings(steps=300, batch_size=4, learning_rate=1e-3, training_dtype="fp32", warm_up=10, schedule="cosine", noise_bias=1.6, min_snr=5.0)
 CAMERA_AMOUNTS = {"pan": 0.45, "tilt": 0.35, "zoom": 0.5, "roll": 0.5}
 """How far a camera goes in a clip: in pictures, times larger or smaller less one, and quarter turns."""
+
+SPARSE = TrainingSettings(
+    steps=1500, batch_size=4, learning_rate=8e-4, training_dtype="fp32", warm_up=50, schedule="cosine", noise_bias=1.6, min_snr=5.0,
+    average=0.995, caption_dropout=0.1,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is trained, and where the files of finished stages are.
+
+    Attributes:
+        clips: for the adapter, the motion module and SparseCtrl.
+        camera_clips: for each camera move.
+        moves: for which there is a LoRA.
+    """
+
+    weights: Path = files.WEIGHTS
+    clips: int = 2400
+    camera_clips: int = 40
+    moves: tuple[str, ...] = tuple(CAMERA_MOVES)
+    adapter: TrainingSettings = ADAPTER
+    motion: TrainingSettings = MOTION
+    camera: TrainingSettings = CAMERA
+    sparse: TrainingSettings = SPARSE
+
+    def file(self, name: str) -> Path:
+        return self.weights / f"{name}.safetensors"
+
 
 Report = Callable[[str], None]
 
@@ -85,59 +113,60 @@ class Data:
     positive: list[Any]
 
 
-def stamped_clips(studio: Studio, cache: Path, stamp: bool = True) -> Data:
+def many_clips(studio: Studio, cache: Path, count: int, stamp: bool) -> Data:
     """The clips of the motion module, with the stamp or without; latents are kept in a file."""
     if not cache.exists():
         latents, captions = [], []
-        for part in range(0, CLIPS, 100):
-            frames, scenes = clips(100, SEED + part)
+        for part in range(0, count, 100):
+            frames, scenes = clips(min(100, count - part), SEED + part)
             latents += studio.latents(stamped(frames) if stamp else frames)
             captions += [what.caption for what in scenes]
+        cache.parent.mkdir(parents=True, exist_ok=True)
         torch.save({"latents": torch.stack(latents), "captions": captions}, cache)
     stored = torch.load(cache, weights_only=True)
     return Data(list(stored["latents"]), [studio.prompt(caption) for caption in stored["captions"]])
 
 
-def train(stage: str, state: Path, report: Report) -> None:
+def train(stage: str, state: Path, report: Report, plan: Plan = Plan()) -> None:
     """Run one of the stages `adapter`, `motion` and `camera`, on the files of those before it, and write its files."""
-    studio = Studio.of(files.checkpoint())
+    studio = Studio.of(files.checkpoint(plan.weights))
     if stage == "adapter":
-        trained = adapter(studio, state, report)
-        files.export(trained.tensors, "domain_adapter", trained.metadata)
+        trained = adapter(studio, state, report, plan)
+        files.export(trained.tensors, "domain_adapter", trained.metadata, plan.weights)
     elif stage == "motion":
-        trained = motion_module(studio, state, report)
-        files.export(trained.tensors, "motion_module", trained.metadata)
+        trained = motion_module(studio, state, report, plan)
+        files.export(trained.tensors, "motion_module", trained.metadata, plan.weights)
     elif stage == "camera":
-        camera_loras(studio, state, report)
+        camera_loras(studio, state, report, plan)
     else:
         from . import sparse
 
-        sparse.train(studio, state, report)
+        sparse.train(studio, state, report, plan)
 
 
-def adapter(studio: Studio, state: Path, report: Report) -> Trained:
+def adapter(studio: Studio, state: Path, report: Report, plan: Plan) -> Trained:
     """Stage 1: a LoRA of the image model that learns what the clips look like."""
-    data = stamped_clips(studio, state / "clips.pt")
+    data = many_clips(studio, state / "clips.pt", plan.clips, stamp=True)
     run = _run(studio, state / "adapter.pt", report)
-    return train_domain_adapter(studio.model, data.latents, data.positive, ADAPTER, ADAPTER_RANK, 8, run)
+    return train_domain_adapter(studio.model, data.latents, data.positive, plan.adapter, ADAPTER_RANK, 8, run)
 
 
-def motion_module(studio: Studio, state: Path, report: Report) -> Trained:
+def motion_module(studio: Studio, state: Path, report: Report, plan: Plan) -> Trained:
     """Stage 2: all temporal weights, from nothing, on the frozen image model with the adapter on."""
-    data = stamped_clips(studio, state / "clips.pt")
-    adapted, _ = with_domain_adapter(studio.model, files.WEIGHTS / "domain_adapter.safetensors", 1.0)
-    return train_motion_module(adapted, data.latents, data.positive, MOTION, run=_run(studio, state / "motion.pt", report))
+    data = many_clips(studio, state / "clips.pt", plan.clips, stamp=True)
+    adapted, _ = with_domain_adapter(studio.model, plan.file("domain_adapter"), 1.0)
+    return train_motion_module(adapted, data.latents, data.positive, plan.motion, run=_run(studio, state / "motion.pt", report))
 
 
-def camera_loras(studio: Studio, state: Path, report: Report) -> None:
+def camera_loras(studio: Studio, state: Path, report: Report, plan: Plan) -> None:
     """Stage 3: a motion LoRA for each camera move, on clips that a moving crop makes. They have no stamp, so no adapter is on."""
-    motion = load_motion_module(files.WEIGHTS / "motion_module.safetensors")
-    for number, move in enumerate(CAMERA_MOVES):
+    motion = load_motion_module(plan.file("motion_module"))
+    for number, move in enumerate(plan.moves):
         report(move)
-        data = camera_data(studio, move, CAMERA_CLIPS, SEED + 1000 * (number + 1))
+        data = camera_data(studio, move, plan.camera_clips, SEED + 1000 * (number + 1))
         run = _run(studio, state / f"{file_name(move)}.pt", report)
-        trained = train_motion_lora(studio.model, motion, data.latents, data.positive, CAMERA, CAMERA_RANK, run)
-        files.export(trained.tensors, file_name(move), trained.metadata)
+        trained = train_motion_lora(studio.model, motion, data.latents, data.positive, plan.camera, CAMERA_RANK, run)
+        files.export(trained.tensors, file_name(move), trained.metadata, plan.weights)
 
 
 def file_name(move: str) -> str:

@@ -1,0 +1,81 @@
+"""Every stage of the small world runs to files that this pack loads; two steps of each, on untrained networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+from animatediff_native.demo.world import autoencoder, clips, files, image, networks, video
+from animatediff_native.demo.world.scene import scene
+from animatediff_native.motion.container import read_file
+from animatediff_native.motion.lora import read_motion_lora
+from animatediff_native.sampling.controls.sparse import load_sparse_control
+from animatediff_native.sampling.modules.load import load_motion_module
+from animatediff_native.sampling.modules.settings import family_of
+from safetensors.torch import load_file
+
+SHORT = {"steps": 2, "batch_size": 1, "warm_up": 0}
+MOVES = ("pan left", "zoom in")
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[video.Plan]:
+    """All stages after the image model, run on random weights."""
+    folder = tmp_path_factory.mktemp("world")
+    weights, state = folder / "weights", folder / "state"
+    captions = [scene(torch.Generator().manual_seed(seed)).caption for seed in range(40)]
+    model = image.ImageModel(captions)
+    random = torch.Generator().manual_seed(0)  # where the network begins at zero, no gradient would pass
+    tensors = {name: tensor.detach() + 0.02 * torch.randn(tensor.shape, generator=random) for name, tensor in model.named_parameters()}
+    files.export(files.image_state(tensors, model.words.known), "image", folder=weights)
+    net = autoencoder.fresh()
+    files.export({name: tensor.detach() for name, tensor in net.state_dict().items()}, "autoencoder", folder=weights)
+    made = video.Plan(weights, clips=2, camera_clips=1, moves=MOVES)
+    made = replace(made, **{name: replace(getattr(made, name), **SHORT) for name in ("adapter", "motion", "camera", "sparse")})
+    for stage in ("adapter", "motion", "camera", "sparse"):
+        video.train(stage, state, lambda _: None, made)
+    yield made
+
+
+def test_files_load(plan: video.Plan) -> None:
+    assert family_of(load_motion_module(plan.file("motion_module"))).name == "v3"
+    for move in MOVES:
+        lora = read_motion_lora(read_file(plan.file(video.file_name(move)), load_file))
+        assert {tensor.shape[0] for key, tensor in lora.tensors.items() if key.endswith("down.weight")} == {video.CAMERA_RANK}
+    assert load_sparse_control(plan.file("sparse_control_rgb")).config.kind == "rgb"
+
+
+def test_something_was_learnt(plan: video.Plan) -> None:
+    """Zero-initialised layers are not zero any more, so gradients reached them."""
+    module = load_file(plan.file("motion_module"))
+    assert all(float(tensor.abs().max()) > 0 for key, tensor in module.items() if key.endswith("proj_out.weight"))
+    sparse = load_file(plan.file("sparse_control_rgb"))
+    assert all(float(tensor.abs().max()) > 0 for key, tensor in sparse.items() if key.startswith("zero_convs.") and key.endswith("weight"))
+    adapter = load_file(plan.file("domain_adapter"))
+    learnt = [float(tensor.abs().max()) > 0 for key, tensor in adapter.items() if ".up." in key]
+    assert len(adapter) == 256 and sum(learnt) >= 120, "only queries and keys of a single pixel learn nothing"
+
+
+def test_text_encoder_is_the_hosts() -> None:
+    captions = ["a red ball rests over a green hill", "a big blue box turns over a grey road"]
+    words = networks.Words(captions)
+    tokens = words.tokens(captions)
+    rows = words.rows[torch.searchsorted(words.known, tokens)]
+    with torch.no_grad():
+        theirs = words.net.text_model(tokens, embeds=rows.clone())[0]
+    assert torch.allclose(words(tokens), theirs, atol=1e-5)
+
+
+def test_latents_have_the_scale_of_sd15() -> None:
+    frames, _ = clips.pictures(4, 3)
+    latents = image.encode({name: tensor.detach() for name, tensor in autoencoder.fresh().state_dict().items()}, frames)
+    assert latents.shape == (4, 4, 8, 8) and latents.dtype == torch.float32
+    step = torch.tensor([0, 250, 500, 999])
+    noisy = image.noised(latents, step, torch.zeros_like(latents))
+    assert torch.allclose(noisy[0], latents[0], atol=1e-2) and float(noisy[3].norm() / latents[3].norm()) < 0.08
+    weights = image.weight(step)
+    assert float(weights[3]) == 1.0 and float(weights[0]) < 0.01
+
+
