@@ -91,7 +91,10 @@ class TrainMotionLoRA(io.ComfyNode):
                 _rank(64),
                 *_settings_inputs(500, 5e-4),
             ],
-            outputs=_outputs("The motion LoRA, for Save Trained LoRA."),
+            outputs=[
+                *_outputs("The motion LoRA, for Save Trained LoRA."),
+                MotionModuleSocket.Output("with_lora", tooltip="The module with the trained LoRA on it, for Apply Motion Module."),
+            ],
         )
 
     @classmethod
@@ -121,8 +124,8 @@ class TrainMotionLoRA(io.ComfyNode):
             gradient_checkpointing=gradient_checkpointing,
         )  # fmt: skip
         inputs = NodeInputs(model, latents, positive, state_name[0], options, preview, chosen)
-        trained = lora_at_node(inputs, motion_module[0], rank[0])
-        return io.NodeOutput(trained.tensors, {"loss": trained.losses}, trained.steps, ui=_told(trained))
+        module, trained = lora_at_node(inputs, motion_module[0], rank[0])
+        return io.NodeOutput(trained.tensors, {"loss": trained.losses}, trained.steps, module, ui=_told(trained))
 
 
 class TrainDomainAdapter(io.ComfyNode):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from ...motion.container import ModelFile
 from ...motion.describe import Shapes
 from ...motion.lora import MotionLoRA, match_motion_lora, read_motion_lora
 from ...motion.low_rank import LowRankNetwork, low_rank_state
@@ -17,18 +18,26 @@ from ..timeline.curve import Curve, Strength, as_strength
 from .settings import CURVED_LORAS, SETTINGS, STRENGTH, settings_of
 
 
-def load_curved_lora(path: str | Path, shapes: Shapes, disable_dynamic: bool = False) -> ModelPatcher:
+LoRASource = str | Path | ModelFile
+"""A file, or one that is open already: tensors that have not been saved."""
+
+
+def _opened(source: LoRASource) -> ModelFile:
+    return source if isinstance(source, ModelFile) else open_file(source)
+
+
+def load_curved_lora(source: LoRASource, shapes: Shapes, disable_dynamic: bool = False) -> ModelPatcher:
     """A motion LoRA as a model of its own, for the layers of a motion module with weights of ``shapes``.
 
     Raises:
         ValueError: not a motion LoRA, or one for another base.
     """
-    lora = read_motion_lora(open_file(path))
-    return _curved(lora, sorted(match_motion_lora(lora, shapes)), (path, shapes), disable_dynamic)
+    lora = read_motion_lora(_opened(source))
+    return _curved(lora, sorted(match_motion_lora(lora, shapes)), (source, shapes), disable_dynamic)
 
 
 def _curved(
-    lora: MotionLoRA, targets: list[str], source: tuple[str | Path, Shapes], disable_dynamic: bool = False
+    lora: MotionLoRA, targets: list[str], source: tuple[LoRASource, Shapes], disable_dynamic: bool = False
 ) -> ModelPatcher:
     """A motion LoRA as a model.
 
@@ -44,7 +53,7 @@ def _curved(
     return patcher
 
 
-def with_motion_lora(motion: ModelPatcher, path: str | Path, strength: Strength) -> ModelPatcher:
+def with_motion_lora(motion: ModelPatcher, source: LoRASource, strength: Strength) -> ModelPatcher:
     """An ANIMATEDIFF_MODULE with a motion LoRA added at ``strength`` (1.0 as trained, negative reverses the move).
 
     A number is merged into the weights by the host. A curve cannot be: such a LoRA stays low-rank and is added to the output
@@ -53,12 +62,12 @@ def with_motion_lora(motion: ModelPatcher, path: str | Path, strength: Strength)
     Raises:
         ValueError: not a motion LoRA, or one for another base.
     """
-    lora = read_motion_lora(open_file(path))
+    lora = read_motion_lora(_opened(source))
     shapes = {key: tuple(weight.shape) for key, weight in motion.model.named_parameters()}
     targets = match_motion_lora(lora, shapes)
     clone, strength = motion.clone(), as_strength(strength)
     if isinstance(strength, Curve):
-        patcher = _curved(lora, sorted(targets), (path, shapes))
+        patcher = _curved(lora, sorted(targets), (source, shapes))
         patcher.set_attachments(STRENGTH, strength)
         clone.set_additional_models(CURVED_LORAS, [*clone.get_additional_models_with_key(CURVED_LORAS), patcher])
         how = "a curve"

@@ -21,6 +21,7 @@ from animatediff_native.nodes.train import (
 )
 from animatediff_native.sampling.modules.load import load_motion_module
 from animatediff_native.sampling.modules.motion_lora import with_motion_lora
+from animatediff_native.sampling.run.animate import animate
 from animatediff_tests.host.test_training import clips, prompts, same
 from animatediff_tests.tiny import conditioning, run_ksampler
 
@@ -56,7 +57,7 @@ def run(node, **inputs) -> list[Any]:
 
 
 def test_a_motion_lora_is_trained_and_saved_where_it_is_found(dataset, motion, output):
-    lora, losses, steps = run(TrainMotionLoRA, **dataset, motion_module=[motion], rank=[4])
+    lora, losses, steps, _ = run(TrainMotionLoRA, **dataset, motion_module=[motion], rank=[4])
     assert (len(losses["loss"]), steps) == (3, 3)
     SaveTrainedLoRA.execute(lora, "move", "fp32")
     file = output / "animatediff_motion_lora" / "move_00001_.safetensors"
@@ -64,6 +65,16 @@ def test_a_motion_lora_is_trained_and_saved_where_it_is_found(dataset, motion, o
     assert opened.metadata == {"format": "pt", "rank": "4", "alpha": "4.0"}
     assert same(opened.tensors, lora) == 0
     assert "168 of 168 keys matched" in with_motion_lora(motion, file, 1.0).get_attachment("animatediff_settings").loras[0]
+
+
+def test_a_trained_motion_lora_is_used_at_once(dataset, model, motion, output):
+    """The module that comes out is the one with the saved file on it; the one that went in is not changed."""
+    lora, _, _, trained = run(TrainMotionLoRA, **dataset, motion_module=[motion], rank=[2])
+    SaveTrainedLoRA.execute(lora, "move", "fp32")
+    saved = with_motion_lora(motion, output / "animatediff_motion_lora" / "move_00001_.safetensors", 1.0)
+    frames = [run_ksampler(animate(model, module)) for module in (trained, saved, motion)]
+    assert torch.equal(frames[0], frames[1]) and not torch.allclose(frames[0], frames[2], atol=1e-4)
+    assert "a motion LoRA trained for 3 steps at 1: 168 of 168 keys matched" in trained.get_attachment("animatediff_settings").loras
 
 
 def test_an_adapter_is_saved_with_the_hosts_loras(dataset, output):
@@ -75,8 +86,6 @@ def test_an_adapter_is_saved_with_the_hosts_loras(dataset, output):
 
 
 def test_a_motion_module_is_used_at_once_and_saved(dataset, model, output):
-    from animatediff_native.sampling.run.animate import animate
-
     module = run(TrainMotionModule, **dataset, has_mid=[True], positions=[24])[0]
     frames = run_ksampler(animate(model, module), frames=4)
     SaveMotionModule.execute(module, "new", "fp32")

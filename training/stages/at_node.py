@@ -15,6 +15,7 @@ from ...sampling.host.files import output_folder
 from ...sampling.host.memory import ModelPatcher
 from ...sampling.host.sample import Latent, stop_if_interrupted
 from ...sampling.modules.load import make_motion_module
+from ...sampling.modules.motion_lora import with_motion_lora
 from ..loop.on_node import NodeWatch, Preview
 from ..loop.settings import TrainingSettings
 from ..loop.watch import Keeping, Trained
@@ -98,9 +99,12 @@ def _ended(trained: Trained) -> Trained:
     return trained
 
 
-def lora_at_node(inputs: NodeInputs, motion: ModelPatcher, rank: int) -> Trained:
-    """Stage ``motion_lora``."""
-    return _ended(train_motion_lora(inputs.model[0], motion, inputs.clips, inputs.positive, inputs.settings, rank, inputs.run()))
+def lora_at_node(inputs: NodeInputs, motion: ModelPatcher, rank: int) -> tuple[ModelPatcher, Trained]:
+    """Stage ``motion_lora``; gives the module with the LoRA on it as well, ready to be used."""
+    trained = _ended(train_motion_lora(inputs.model[0], motion, inputs.clips, inputs.positive, inputs.settings, rank, inputs.run()))
+    file = ModelFile(f"a motion LoRA trained for {trained.steps} steps", trained.tensors, trained.metadata)
+    with torch.inference_mode(False):
+        return with_motion_lora(motion, file, 1.0), trained
 
 
 def adapter_at_node(inputs: NodeInputs, rank: int, pictures: int) -> Trained:
