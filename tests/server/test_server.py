@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from animatediff_native.demo.animate import TINY_MODELS
 from animatediff_native.demo.client import ComfyClient, PromptError, workflow_to_prompt
+from animatediff_native.demo.world.trained import is_trained
 from PIL import Image, ImageSequence
 
 WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows"
@@ -112,14 +113,16 @@ def test_nodes_show_what_they_found(client: ComfyClient) -> None:
     assert shown.splitlines() == [
         "AnimateDiff v1 (v14, v15, TemporalDiff, Stabilized), for SD1.5",
         "up to 24 frames at once, trained on 16",
-        "20 temporal blocks, 4 M weights, fp16",
+        "20 temporal blocks, 2 M weights, fp16",
         "recommended: ddim, ddim_uniform, 25 steps, CFG 7.5",
         "norms see all frames of a window (those of the image model); betas: linear 0.00085 to 0.012",
     ]
     assert "recommended: euler, sgm_uniform, 4 steps, CFG 1" in text_on(client, graph(client, "lightning"), "LoadMotionModule")
     shown = text_on(client, graph(client, "domain_adapter"), "ApplyDomainAdapter")
     assert shown == "v3_sd15_adapter.ckpt at 1: 128 of 128 keys matched"
-    assert text_on(client, graph(client, "motion_lora"), "ApplyMotionLoRA").endswith("168 of 168 keys matched")
+    # A trained one has those of the v3 layout, a random one those of the module's middle block as well.
+    keys = 160 if is_trained("animatediff_motion_lora/v2_lora_PanLeft.ckpt") else 168
+    assert text_on(client, graph(client, "motion_lora"), "ApplyMotionLoRA").endswith(f"{keys} of {keys} keys matched")
 
 
 def test_an_animation_is_measured_where_it_is_made(client: ComfyClient) -> None:
@@ -189,7 +192,7 @@ def test_any_lora_of_the_image_model_can_be_the_adapter(client: ComfyClient) -> 
     prompt = graph(client, "domain_adapter")
     node = next(node for node in prompt.values() if node["class_type"] == "ApplyDomainAdapter")
     node["inputs"]["adapter"] = "AnimateLCM_sd15_t2v_lora.safetensors"
-    assert text_on(client, prompt, "ApplyDomainAdapter").endswith("278 of 278 keys matched")
+    assert text_on(client, prompt, "ApplyDomainAdapter").endswith("276 of 276 keys matched")
 
 
 def test_the_clip_differs_from_the_same_seed_without_motion(client: ComfyClient) -> None:
