@@ -127,7 +127,8 @@ def train_world(environment: Environment, options: argparse.Namespace) -> int:
     """Train the small world's networks again: two to three hours on two cores. Stops and goes on where it was."""
     state = options.state or cache_dir() / "world"
     variables = child_environment(PYTHONPATH=os.pathsep.join((str(environment.comfyui), str(REPOSITORY))))
-    command = [str(environment.python), "-m", "demo.world.train", str(state), *options.stages]
+    several = ["torch.distributed.run", "--nproc-per-node", str(options.processes), "-m"] if options.processes > 1 else []
+    command = [str(environment.python), "-m", *several, "demo.world.train", str(state), *options.stages]
     return subprocess.run(command, cwd=REPOSITORY, env=variables, check=False).returncode
 
 
@@ -161,6 +162,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--no-browser", action="store_true", help="do not open a browser")
         elif run is train_world:
             command.add_argument("stages", nargs="*", help="only these: autoencoder, image, ...; all when none is named")
+            command.add_argument("--processes", type=int, default=1, metavar="N", help="that share the clips of each step (1)")
             command.add_argument("--state", type=Path, metavar="FOLDER", help="where the trainings are kept (the cache)")
     return parser
 

@@ -7,18 +7,15 @@ calls it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from comfy import ops
 from torch import Tensor, nn
 
-from . import files
 from .networks import initialise
 from .studio import Studio, pack
-from .video import Data, Plan, Teller, many_clips
+from .video import Data, Place, Plan, many_clips
 
 pack()
 from animatediff_native.motion.attention import sinusoidal_positions  # noqa: E402
@@ -31,11 +28,10 @@ from animatediff_native.training.host.copies import private_copy, weights_of  # 
 from animatediff_native.training.host.guider import Clips, Evaluation, run_training  # noqa: E402
 from animatediff_native.training.loop.draws import Draw  # noqa: E402
 from animatediff_native.training.loop.problem import ClipProblem  # noqa: E402
-from animatediff_native.training.loop.processes import Processes  # noqa: E402
 from animatediff_native.training.loop.run import Conditions, Loop  # noqa: E402
 from animatediff_native.training.loop.settings import TrainingSettings  # noqa: E402
 from animatediff_native.training.loop.state import fingerprint  # noqa: E402
-from animatediff_native.training.loop.watch import Keeping  # noqa: E402
+from animatediff_native.training.loop.watch import Trained  # noqa: E402
 
 CONFIG = SparseConfig(RGB, MotionConfig("v3", (64, 64, 64, 64), False, 1, 32), 64)
 SEED = 91
@@ -101,17 +97,17 @@ def fresh(unet: dict[str, Tensor]) -> SparseControlNet:
     return network
 
 
-def train(studio: Studio, state: Path, report: Callable[[str], None], plan: Plan) -> None:
+def train(studio: Studio, place: Place, plan: Plan) -> None:
     """Train to the end, or go on where an earlier run stopped, and write the file."""
-    data: Data = many_clips(studio, state / "plain_clips.pt", plan.clips, stamp=False)
+    data: Data = many_clips(studio, place, "plain_clips", plan.clips, stamp=False)
     motion, settings = load_motion_module(plan.file("motion_module")), plan.sparse
     model = private_copy(animate(studio.model, motion))
     unet = {key.removeprefix("diffusion_model."): value for key, value in weights_of(studio.model).items()}
     with torch.inference_mode(False):
         network = fresh(unet)
         clips = Clips(data.latents, data.positive, studio.prompt(""))
-        marks = fingerprint(settings, data.latents, "sparse control")
-        conditions = Conditions(settings, Teller(report), Keeping(state / "sparse.pt", every=90.0), marks, Processes())
+        run, marks = place.run(studio, "sparse"), fingerprint(settings, data.latents, "sparse control", place.processes.count)
+        conditions = Conditions(settings, run.watch, run.keeping, marks, run.processes)
         loops: list[Loop] = []
 
         def inside(evaluation: Evaluation) -> None:
@@ -120,4 +116,5 @@ def train(studio: Studio, state: Path, report: Callable[[str], None], plan: Plan
 
         run_training(model, clips, settings.gradient_checkpointing, inside)
     tensors = {**loops[0].weights, **{key: table for key, table in network.named_buffers() if key.endswith(".pe")}}
-    files.export({key.removeprefix("motion."): tensor for key, tensor in tensors.items()}, "sparse_control_rgb", folder=plan.weights)
+    named = {key.removeprefix("motion."): tensor for key, tensor in tensors.items()}
+    place.export(Trained(named, loops[0].losses, loops[0].step), "sparse_control_rgb", plan)

@@ -7,36 +7,55 @@ from there; what is finished is written to `weights/`, which is what the demo us
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
+from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
+
+import torch.distributed as dist
 
 from . import files
 
-STAGES = ("autoencoder", "image", "adapter", "motion", "camera", "sparse")
+ALONE = ("autoencoder", "image")
+STAGES = (*ALONE, "adapter", "motion", "camera", "sparse")
 
 
 def report(text: str) -> None:
     """Say something, with the time."""
-    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+    if os.environ.get("RANK", "0") == "0":
+        print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
 def run(stage: str, state: Path) -> None:
-    """Train one stage to its end and write its files. The stages before it are finished."""
+    """Train one stage to its end and write its files. The stages before it are finished.
+
+    Of several processes the first trains autoencoder and image model alone; they share the clips of the later stages.
+    """
+    from .studio import pack
+
+    processes = import_module(f"{pack().__name__}.training.loop.processes")
+    shared = processes.Several() if dist.is_initialized() else processes.Processes()
+    if stage in ALONE:
+        shared.in_turn(lambda: shared.rank == 0 and _alone(stage, state))
+    else:
+        from . import video
+
+        video.train(stage, video.Place(state, report, shared))
+
+
+def _alone(stage: str, state: Path) -> None:
     if stage == "autoencoder":
         from . import autoencoder
 
         autoencoder.train(state / "autoencoder.pt", report)
         files.export(autoencoder.weights(state / "autoencoder.pt"), "autoencoder")
-    elif stage == "image":
+    else:
         from . import image
 
         image.train(state / "image.pt", files.load("autoencoder"), state / "pictures.pt", report)
         files.export(image.weights(state / "image.pt", state / "pictures.pt"), "image")
-    else:
-        from . import video
-
-        video.train(stage, state, report)
 
 
 def main() -> None:
@@ -52,6 +71,8 @@ def main() -> None:
     from comfy.cli_args import args
 
     args.cpu = True
+    if "RANK" in os.environ:  # under torchrun
+        dist.init_process_group("gloo", timeout=timedelta(days=1))
     for stage in given.stages or STAGES:
         report(stage)
         run(stage, given.state)

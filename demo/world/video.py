@@ -8,7 +8,7 @@ it, the motion module is trained with the adapter on, and a motion LoRA for each
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ pack()
 from animatediff_native.sampling.modules.domain_adapter import with_domain_adapter  # noqa: E402
 from animatediff_native.sampling.modules.load import load_motion_module  # noqa: E402
 from animatediff_native.training.clips.camera import CAMERA_MOVES, camera_clip, camera_move  # noqa: E402
+from animatediff_native.training.loop.processes import Processes  # noqa: E402
 from animatediff_native.training.loop.settings import TrainingSettings  # noqa: E402
 from animatediff_native.training.loop.watch import Keeping, Progress, Trained, Watch  # noqa: E402
 from animatediff_native.training.stages.clips import Run  # noqa: E402
@@ -113,8 +114,38 @@ class Data:
     positive: list[Any]
 
 
-def many_clips(studio: Studio, cache: Path, count: int, stamp: bool) -> Data:
+@dataclass(frozen=True)
+class Place:
+    """Where a stage runs.
+
+    Attributes:
+        state: folder of what it keeps.
+        report: told how it goes, by the first of several processes.
+        processes: those that share the clips of each step.
+    """
+
+    state: Path
+    report: Report
+    processes: Processes = field(default_factory=Processes)
+
+    def run(self, studio: Studio, name: str) -> Run:
+        """How this pack's training runs."""
+        watch = Teller(self.report) if self.processes.rank == 0 else Watch()
+        return Run(studio.prompt(""), watch, Keeping(self.state / f"{name}.pt", every=90.0), self.processes)
+
+    def export(self, trained: Trained, name: str, plan: Plan) -> None:
+        """Write the file of a finished stage, once; all processes go on when it is there."""
+        self.processes.in_turn(lambda: self.processes.rank == 0 and files.export(trained.tensors, name, trained.metadata, plan.weights))
+
+
+def many_clips(studio: Studio, place: Place, name: str, count: int, stamp: bool = True) -> Data:
     """The clips of the motion module, with the stamp or without; latents are kept in a file."""
+    cache = place.state / f"{name}.pt"
+    stored = place.processes.in_turn(lambda: _kept_clips(studio, cache, count, stamp))
+    return Data(list(stored["latents"]), [studio.prompt(caption) for caption in stored["captions"]])
+
+
+def _kept_clips(studio: Studio, cache: Path, count: int, stamp: bool) -> dict[str, Any]:
     if not cache.exists():
         latents, captions = [], []
         for part in range(0, count, 100):
@@ -123,50 +154,47 @@ def many_clips(studio: Studio, cache: Path, count: int, stamp: bool) -> Data:
             captions += [what.caption for what in scenes]
         cache.parent.mkdir(parents=True, exist_ok=True)
         torch.save({"latents": torch.stack(latents), "captions": captions}, cache)
-    stored = torch.load(cache, weights_only=True)
-    return Data(list(stored["latents"]), [studio.prompt(caption) for caption in stored["captions"]])
+    return torch.load(cache, weights_only=True)
 
 
-def train(stage: str, state: Path, report: Report, plan: Plan = Plan()) -> None:
-    """Run one of the stages `adapter`, `motion` and `camera`, on the files of those before it, and write its files."""
+def train(stage: str, place: Place, plan: Plan = Plan()) -> None:
+    """Run one of the stages after `image`, on the files of those before it, and write its files."""
     studio = Studio.of(files.checkpoint(plan.weights))
     if stage == "adapter":
-        trained = adapter(studio, state, report, plan)
-        files.export(trained.tensors, "domain_adapter", trained.metadata, plan.weights)
+        place.export(adapter(studio, place, plan), "domain_adapter", plan)
     elif stage == "motion":
-        trained = motion_module(studio, state, report, plan)
-        files.export(trained.tensors, "motion_module", trained.metadata, plan.weights)
+        place.export(motion_module(studio, place, plan), "motion_module", plan)
     elif stage == "camera":
-        camera_loras(studio, state, report, plan)
+        camera_loras(studio, place, plan)
     else:
         from . import sparse
 
-        sparse.train(studio, state, report, plan)
+        sparse.train(studio, place, plan)
 
 
-def adapter(studio: Studio, state: Path, report: Report, plan: Plan) -> Trained:
+def adapter(studio: Studio, place: Place, plan: Plan) -> Trained:
     """Stage 1: a LoRA of the image model that learns what the clips look like."""
-    data = many_clips(studio, state / "clips.pt", plan.clips, stamp=True)
-    run = _run(studio, state / "adapter.pt", report)
+    data = many_clips(studio, place, "clips", plan.clips)
+    run = place.run(studio, "adapter")
     return train_domain_adapter(studio.model, data.latents, data.positive, plan.adapter, ADAPTER_RANK, 8, run)
 
 
-def motion_module(studio: Studio, state: Path, report: Report, plan: Plan) -> Trained:
+def motion_module(studio: Studio, place: Place, plan: Plan) -> Trained:
     """Stage 2: all temporal weights, from nothing, on the frozen image model with the adapter on."""
-    data = many_clips(studio, state / "clips.pt", plan.clips, stamp=True)
+    data = many_clips(studio, place, "clips", plan.clips)
     adapted, _ = with_domain_adapter(studio.model, plan.file("domain_adapter"), 1.0)
-    return train_motion_module(adapted, data.latents, data.positive, plan.motion, run=_run(studio, state / "motion.pt", report))
+    return train_motion_module(adapted, data.latents, data.positive, plan.motion, run=place.run(studio, "motion"))
 
 
-def camera_loras(studio: Studio, state: Path, report: Report, plan: Plan) -> None:
+def camera_loras(studio: Studio, place: Place, plan: Plan) -> None:
     """Stage 3: a motion LoRA for each camera move, on clips that a moving crop makes. They have no stamp, so no adapter is on."""
     motion = load_motion_module(plan.file("motion_module"))
     for number, move in enumerate(plan.moves):
-        report(move)
+        place.report(move)
         data = camera_data(studio, move, plan.camera_clips, SEED + 1000 * (number + 1))
-        run = _run(studio, state / f"{file_name(move)}.pt", report)
+        run = place.run(studio, file_name(move))
         trained = train_motion_lora(studio.model, motion, data.latents, data.positive, plan.camera, CAMERA_RANK, run)
-        files.export(trained.tensors, file_name(move), trained.metadata, plan.weights)
+        place.export(trained, file_name(move), plan)
 
 
 def file_name(move: str) -> str:
@@ -181,7 +209,3 @@ def camera_data(studio: Studio, move: str, count: int, seed: int) -> Data:
     path = camera_move(move, CAMERA_AMOUNTS[move.split()[0]], FRAMES)
     moved = torch.stack([to_bytes(camera_clip(draw(what, pixels=WIDE), path, (VIEW, VIEW), scale=1.0)) for what in scenes])
     return Data(studio.latents(moved), [studio.prompt(what.caption) for what in scenes])
-
-
-def _run(studio: Studio, file: Path, report: Report) -> Run:
-    return Run(studio.prompt(""), Teller(report), Keeping(file, every=90.0))

@@ -17,7 +17,6 @@ from ..host.memory import ModelPatcher, adopt, lora_patches, open_file
 from ..timeline.curve import Curve, Strength, as_strength
 from .settings import CURVED_LORAS, SETTINGS, STRENGTH, settings_of
 
-
 LoRASource = str | Path | ModelFile
 """A file, or one that is open already: tensors that have not been saved."""
 

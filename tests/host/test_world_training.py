@@ -35,7 +35,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[video.Plan]:
     made = video.Plan(weights, clips=2, camera_clips=1, moves=MOVES)
     made = replace(made, **{name: replace(getattr(made, name), **SHORT) for name in ("adapter", "motion", "camera", "sparse")})
     for stage in ("adapter", "motion", "camera", "sparse"):
-        video.train(stage, state, lambda _: None, made)
+        video.train(stage, video.Place(state, lambda _: None), made)
     yield made
 
 
