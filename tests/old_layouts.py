@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from .old_graphs import ADAPTER, FRAMES, LCM, SPARSE, V1, V2, saved_graph
+from .old_graphs import CONTROL, FRAMES, LCM, SPARSE, V1, V2, saved_graph
 
 INNER = 900
 """The number of a node in a subgraph."""
@@ -99,7 +99,7 @@ VARIANTS: dict[str, dict[str, list[Any]]] = {
     },
     "a ControlNet of 2023 with keyframes on its loader": {
         "20": [[0.7, 0, 0.9, ""], {"strength": 0.7, "start_percent": 0, "end_percent": 0.9}],
-        "21": [[ADAPTER, ""]],
+        "21": [[CONTROL, ""]],
         "22": [[0, 1, 0], [0, 1, 0, True, True], [0, 1, 0, True, 1, ""]],
         "23": [[0.825], [0.825, False, 1], [0.825, False, 1, ""]],
         "24": [[0, 0.5, ""]],

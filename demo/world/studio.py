@@ -17,7 +17,6 @@ import comfy.sd
 import torch
 from torch import Tensor
 
-from ..tiny_models_pack import register
 from .image import encode
 from .scene import FRAMES, VIEW
 
@@ -66,6 +65,8 @@ class Studio:
     @classmethod
     def of(cls, tensors: dict[str, Tensor]) -> Studio:
         """Load a checkpoint from the tensors that its file would have (`files.assembled`)."""
+        from ..tiny_models_pack import register  # importing it is enough to tell the host: only where it is wanted
+
         register()
         prefix = "first_stage_model."
         autoencoder = {key.removeprefix(prefix): tensor.float() for key, tensor in tensors.items() if key.startswith(prefix)}

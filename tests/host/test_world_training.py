@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import comfy.supported_models
 import pytest
 import torch
 from animatediff_native.demo.world import autoencoder, clips, files, image, networks, video
@@ -22,7 +23,8 @@ MOVES = ("pan left", "zoom in")
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[video.Plan]:
-    """All stages after the image model, run on random weights."""
+    """All stages after the image model, run on random weights. The host forgets the world's widths afterwards."""
+    known = list(comfy.supported_models.models)
     folder = tmp_path_factory.mktemp("world")
     weights, state = folder / "weights", folder / "state"
     captions = [scene(torch.Generator().manual_seed(seed)).caption for seed in range(40)]
@@ -37,6 +39,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[video.Plan]:
     for stage in ("adapter", "motion", "camera", "sparse"):
         video.train(stage, video.Place(state, lambda _: None), made)
     yield made
+    comfy.supported_models.models[:] = known
 
 
 def test_files_load(plan: video.Plan) -> None:

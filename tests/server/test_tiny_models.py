@@ -119,7 +119,7 @@ def test_the_host_loads_all_of_the_lcm_lora(client: ComfyClient, server_log: Pat
         prompt["5"]["inputs"]["model"] = ["8", 0]
         changed = pixels(client, prompt)
         assert np.abs(changed - without).mean() > 1
-        assert saturation(changed) < 0.15
+        assert saturation(changed) < 0.25  # random changes of every layer make louder pictures than the checkpoint alone
     assert "lora key not loaded" not in server_log.read_text(encoding="utf-8")
 
 
