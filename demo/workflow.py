@@ -113,7 +113,7 @@ def _read_widgets(inputs: Iterator[tuple[str, Any]], values: Iterator[Any], pref
             for option in options.get("options", []):
                 if option["key"] == value:
                     yield from _read_widgets(_inputs(option["inputs"]), values, f"{prefix}{name}.")
-        if options.get("control_after_generate") or (kind == "INT" and name in SEED_NAMES):
+        if options.get("control_after_generate", kind == "INT" and name in SEED_NAMES):
             next(values, None)  # "fixed", "randomize", ...: a widget of the front end that the server never sees
         if options.get("image_upload") or options.get("video_upload"):
             next(values, None)  # the upload button counts as a widget

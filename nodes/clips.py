@@ -178,7 +178,7 @@ class CameraClips(io.ComfyNode):
                 io.String.Input("captions", optional=True, force_input=True, tooltip="One for each IMAGE, or one for all."),
                 choice("easing", CAMERA_EASINGS, CAMERA_EASINGS[0], "How the camera starts and stops.", advanced=True),
                 share("variation", 0.0, variation, advanced=True),
-                io.Int.Input("seed", default=0, min=0, max=2**64 - 1, advanced=True, tooltip=seed),
+                io.Int.Input("seed", default=0, min=0, max=2**64 - 1, control_after_generate=False, advanced=True, tooltip=seed),
             ],
             outputs=[
                 io.Image.Output("images", is_output_list=True, tooltip="A list with one IMAGE for each clip, its frames."),

@@ -136,10 +136,10 @@ def num_frames_input(default: int, tooltip: str = "Length of the animation.") ->
     return count("num_frames", default, 1, 4096, tooltip, unit="frames")
 
 
-def seed_input(name: str) -> io.Int.Input:
-    """A seed; the host may change it after each run."""
+def seed_input(name: str, *, changes: bool = True) -> io.Int.Input:
+    """A seed; the host may change it after each run, unless ``changes`` is False: with another one a training would begin anew."""
     tooltip = "Starting point of the noise; the same seed gives the same result. Range 0 to 2^64 - 1."
-    return io.Int.Input(name, default=0, min=0, max=2**64 - 1, control_after_generate=True, tooltip=tooltip)
+    return io.Int.Input(name, default=0, min=0, max=2**64 - 1, control_after_generate=changes, tooltip=tooltip)
 
 
 # --- choices and sockets ---------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ class ModuleSettings:
         influence: multiplies what the module adds to the image model.
         attention_scale: multiplies the keys of the temporal attention.
         start_percent, end_percent: the part of the sampling run in which it acts; 0 is the start, 1 the end.
+        in_training: whether its weights, or a motion LoRA of it, are being trained; nobody is then told what it was trained on.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ModuleSettings:
     attention_scale: Strength = 1.0
     start_percent: float = 0.0
     end_percent: float = 1.0
+    in_training: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.start_percent < self.end_percent <= 1.0:

@@ -76,7 +76,7 @@ def _check_frames(motions: list[ModelPatcher], frames: int, at_once: int) -> lis
                 f"{name} handles at most {positions} frames at once; this latent has {at_once}. {advice} or lower the "
                 "batch size."
             )
-        if at_once < trained:
+        if at_once < trained and not settings_of(motion).in_training:
             warnings.append(
                 f"{name} was trained on clips of {trained} frames, this animation has {at_once}: motion will be weak or "
                 "broken. The batch size of the latent is the number of frames."

@@ -132,6 +132,18 @@ def test_animations_are_made_meanwhile_and_change_nothing(dataset, monkeypatch):
     assert [file["images"][0]["filename"] for file in shown] == [f"training_{step}_00001_.webp" for step in (1, 2, 3)]
 
 
+def test_short_clips_are_told_of_where_a_module_was_trained_on_longer_ones(dataset, motion, caplog):
+    """Not for a new module, which was trained on nothing; and once, not as a warning of a sampling run."""
+    quiet = {**dataset, "state_name": [""], "steps": [1]}
+    run(TrainMotionModule, **quiet, has_mid=[False], positions=[32])
+    assert "trained on" not in caplog.text
+    told = "was trained on clips of 16 frames, the shortest one here has 2. What is learnt from it fits animations of 2 frames"
+    run(TrainMotionLoRA, **quiet, motion_module=[motion], rank=[2])
+    assert caplog.text.count("trained on") == caplog.text.count(told) == 1
+    run(TrainMotionModule, **quiet, motion_module=[motion], has_mid=[False], positions=[32])
+    assert caplog.text.count("trained on") == caplog.text.count(told) == 2
+
+
 def test_options_reach_the_training(dataset):
     values = dict.fromkeys(("min_snr", "gradient_limit", "weight_decay", "average", "caption_dropout"), 0.0)
     options = run(MotionTrainingOptions, noise_bias=1e6, schedule="cosine", warm_up=0, **{**values, "min_snr": 5.0})[0]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from animatediff_native.demo.client import ComfyClient, PromptError
-from animatediff_tests.server.test_server import texts_sent
+from animatediff_tests.server.test_server import frames_of, graph, text_on, texts_sent
 
 
 def training(**changes: Any) -> dict[str, Any]:
@@ -50,3 +50,34 @@ def test_clips_of_one_frame_are_refused(client: ComfyClient) -> None:
     prompt["3"]["inputs"]["batch_size"] = 1
     with pytest.raises(PromptError, match="Clip 1 has 1 frame, motion needs at least 2"):
         client.run(prompt)
+
+
+def training_graph(client: ComfyClient, **changes: Any) -> dict[str, Any]:
+    """The workflow, with three clips and a learning rate that shows after two steps."""
+    prompt = graph(client, "train_motion_lora", learning_rate=0.05, training_dtype="fp32", every=2, sampling_steps=1, **changes)
+    next(node for node in prompt.values() if node["class_type"] == "RepeatImageBatch")["inputs"]["amount"] = 3
+    return prompt
+
+
+def test_the_workflow_trains_goes_on_and_its_file_moves_an_animation(client: ComfyClient) -> None:
+    prompt = training_graph(client)
+    keys = {node["class_type"]: key for key, node in prompt.items()}
+    outputs = client.run(prompt)
+    assert outputs[keys["CameraClips"]]["text"][0].startswith("3 clips of 16 frames, 64 x 64: pan left.")
+    assert client.view(outputs[keys["TrainMotionLoRA"]]["images"][0])[1:4] == b"PNG"
+    (saved,) = outputs[keys["SaveTrainedLoRA"]]["text"]
+    assert saved.endswith("pan_left_00001_.safetensors")
+
+    again = client.queue(prompt)
+    client.wait(again)
+    assert keys["TrainMotionLoRA"] in dict(client.history(again)["status"]["messages"])["execution_cached"]["nodes"]
+
+    longer = training_graph(client) | {}
+    longer[keys["TrainMotionLoRA"]]["inputs"]["steps"] = 3
+    told = [text for node, text in texts_sent(client, longer) if node == keys["TrainMotionLoRA"]]
+    assert len(told) == 1 and told[0].startswith("step 3 of 3, loss ") and "(mean of the last 1)" in told[0]
+
+    applied = {"motion_lora": "pan_left_00002_.safetensors", "seed": 41}
+    assert text_on(client, graph(client, "motion_lora", **applied), "ApplyMotionLoRA").endswith("168 of 168 keys matched")
+    with_it, without = (frames_of(client, client.run(graph(client, "motion_lora", strength=s, **applied))) for s in (1.0, 0.0))
+    assert all(a != b for a, b in zip(with_it, without, strict=True))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ...motion.lora import original_lora_key
 from ...sampling.host.controls import Conditioning
 from ...sampling.host.memory import ModelPatcher
+from ...sampling.modules.settings import family_of, settings_of
 from ..host.guider import Clips, Evaluation, run_training
 from ..loop.problem import ClipProblem
 from ..loop.processes import Processes
@@ -71,6 +72,16 @@ def clips_of(latents: Sequence[Tensor], positive: Sequence[Conditioning], untold
             f"Needed one caption per clip, got {len(captions)} captions for {len(latents)} clips. Give one for each, or one for all."
         )
     return Clips(list(latents), captions, untold)
+
+
+def warn_of_short_clips(motion: ModelPatcher, clips: Clips, run: Run) -> None:
+    """Tell of clips that are shorter than those an ANIMATEDIFF_MODULE was trained on."""
+    name, trained, shortest = settings_of(motion).name, family_of(motion).frames, min(len(clip) for clip in clips.latents)
+    if shortest < trained:
+        run.watch.warn(
+            f"{name} was trained on clips of {trained} frames, the shortest one here has {shortest}. What is learnt from it fits animations "
+            f"of {shortest} frames; use clips of {trained} for others."
+        )
 
 
 def settings_for(settings: TrainingSettings, untold: Conditioning | None) -> TrainingSettings:

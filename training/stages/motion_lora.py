@@ -28,7 +28,7 @@ from ..host.layers import MasterLayers
 from ..loop.draws import generator
 from ..loop.settings import TrainingSettings
 from ..loop.watch import Trained
-from .clips import Run, as_lora, check_rank, clips_of, train
+from .clips import Run, as_lora, check_rank, clips_of, train, warn_of_short_clips
 
 
 def train_motion_lora(
@@ -59,6 +59,7 @@ def train_motion_lora(
     check_rank(rank)
     clips = clips_of(latents, positive, run.untold, config_of(motion).positions)
     animate(image_model, motion)  # says what does not fit
+    warn_of_short_clips(motion, clips, run)
     with torch.inference_mode(False):
         lora = _fresh(motion, rank, settings.seed)
         trainee = animate(private_copy(image_model, settings.training_dtype), _with_lora(motion, lora, settings.gradient_checkpointing))
@@ -84,7 +85,7 @@ def _with_lora(motion: ModelPatcher, lora: LowRankNetwork, checkpointing: bool) 
     network.load_state_dict(weights_of(motion, None), strict=True, assign=True)
     network.requires_grad_(False)
     private, change = wrapped(network), wrapped(lora)
-    private.set_attachments(SETTINGS, ModuleSettings(settings_of(motion).name))
+    private.set_attachments(SETTINGS, ModuleSettings(settings_of(motion).name, in_training=True))
     change.set_attachments(STRENGTH, Curve(Timeline(values=(1.0,))))
     private.set_additional_models(CURVED_LORAS, [change])
     return private

@@ -25,7 +25,7 @@ from ..host.copies import private_copy, weights_of, wrapped
 from ..host.layers import MasterLayers
 from ..loop.settings import TrainingSettings
 from ..loop.watch import Trained
-from .clips import Run, as_file, clips_of, train
+from .clips import Run, as_file, clips_of, train, warn_of_short_clips
 
 
 @dataclass(frozen=True)
@@ -117,12 +117,13 @@ def train_motion_module(
     clips = clips_of(latents, positive, run.untold, config.positions)
     if not isinstance(start, FromScratch):
         animate(image_model, start)  # says what does not fit
+        warn_of_short_clips(start, clips, run)
     with torch.inference_mode(False):
         network = network_of(image_model, start, settings)
         network.requires_grad_(True)
         motion = wrapped(network)
         name = "a new motion module" if isinstance(start, FromScratch) else settings_of(start).name
-        motion.set_attachments(SETTINGS, ModuleSettings(name))
+        motion.set_attachments(SETTINGS, ModuleSettings(name, in_training=True))
         trainee = animate(private_copy(image_model, settings.training_dtype), motion)
         trained = train("motion module", trainee, clips, settings, run, lambda: dict(network.named_parameters()))
     tables = {key: table for key, table in network.named_buffers() if key.endswith(TABLE)}
