@@ -12,9 +12,9 @@ import pytest
 import torch
 from animatediff_native.demo.animate import TINY_MODELS, WORKFLOW, compared_rows, tiny_prompt
 from animatediff_native.demo.client import ComfyClient, workflow_to_prompt
-from animatediff_native.demo.world.files import checkpoint
 from animatediff_native.demo.world.prompts import CAPTIONS, SETTINGS, enlarged, saved_as, world_prompt
 from animatediff_native.demo.world.trained import CHECKPOINT
+from animatediff_native.demo.write_models import model_files
 from animatediff_tests.server.test_server import frames_of, saved
 from PIL import Image
 from safetensors.torch import load_file
@@ -22,9 +22,9 @@ from safetensors.torch import load_file
 TEXTS = {"CLIPTextEncode": "text", "AnimateDiffPromptTravel": "prompts"}
 
 
-def test_the_servers_checkpoint_is_the_trained_one() -> None:
+def test_the_servers_checkpoint_is_trained_where_its_weights_are_there() -> None:
     there = load_file(Path(os.environ["ANIMATEDIFF_BASE"], "models", CHECKPOINT))
-    ours = checkpoint()
+    ours = next(file for file in model_files() if file.name == CHECKPOINT).tensors()
     assert there.keys() == ours.keys() and all(torch.equal(there[key], tensor.half()) for key, tensor in ours.items())
 
 
