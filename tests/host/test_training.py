@@ -191,3 +191,21 @@ def test_a_v_prediction_model_learns_velocity(model):
         for sigma, noise, clean, wanted in seen:
             target = noise if kind is model else (noise - sigma * clean) / (sigma**2 + 1) ** 0.5
             assert torch.allclose(wanted, target, atol=1e-3)
+
+
+@pytest.mark.parametrize("changed", ["captions", "models"])
+def test_a_state_of_other_models_or_captions_is_not_gone_on_from(model, tmp_path, changed):
+    """By name it is refused; kept in a folder, the training begins anew."""
+    other = tiny_model(seed=7) if changed == "models" else model
+    words = prompts() if changed == "models" else prompts()[::-1]
+
+    def run(image_model, captions, **keeping):
+        settings = replace(SETTINGS, steps=2)
+        return train_motion_module(image_model, clips(), captions, settings, run=Run(keeping=Keeping(**keeping)))
+
+    run(model, prompts(), file=tmp_path / "a.pt")
+    with pytest.raises(ValueError, match=f"a.pt is of another training: {changed} was"):
+        run(other, words, file=tmp_path / "a.pt")
+    first, second = run(model, prompts(), folder=tmp_path), run(other, words, folder=tmp_path)
+    assert first.losses != second.losses
+    assert run(model, prompts(), folder=tmp_path).losses == first.losses

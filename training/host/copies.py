@@ -6,6 +6,7 @@ Nodes run in inference mode, and what is loaded there can never be kept for grad
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import comfy.lora
@@ -87,6 +88,17 @@ def weights_of(model: ModelPatcher, dtype: torch.dtype | None = torch.float32) -
             patched: Tensor = comfy.lora.calculate_weight(list(patches), state[key].float(), key)
             state[key] = patched.detach().to("cpu", state[key].dtype, copy=True)
     return state
+
+
+def tensors_of(model: ModelPatcher) -> Iterator[tuple[str, Tensor]]:
+    """All tensors that decide what a model and those that travel with it do: weights, and patches with their strengths."""
+    for part in (model, *model.get_nested_additional_models()):
+        yield from part.model.state_dict().items()
+        for key, patches in part.patches.items():
+            for strength, patch, *_ in patches:
+                held = getattr(patch, "weights", patch)
+                values = held if isinstance(held, list | tuple) else (held,)
+                yield from ((f"{key} at {strength}", value) for value in values if isinstance(value, Tensor))
 
 
 def wrapped(network: nn.Module) -> ModelPatcher:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,34 @@ from .settings import TrainingSettings
 VERSION = 1
 
 
-def fingerprint(settings: TrainingSettings, clips: Sequence[Tensor], stage: str, processes: int = 1) -> dict[str, str]:
-    """What a training must have in common with the one that it goes on from, by name."""
+SAMPLED = 64
+"""Values of a tensor that tell it from others."""
+
+
+def digest_of(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """A name for named tensors, from their shapes and a few values of each: weights of gigabytes are not read whole."""
+    digest = hashlib.sha256()
+    for name, tensor in tensors:
+        values = tensor.detach().flatten()
+        chosen = values[:: max(1, len(values) // SAMPLED)][:SAMPLED].float().cpu()
+        digest.update(f"{name} {tuple(tensor.shape)}".encode() + chosen.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def fingerprint(
+    settings: TrainingSettings, clips: Sequence[Tensor], stage: str, processes: int = 1, given: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """What a training must have in common with the one that it goes on from, by name.
+
+    Args:
+        given: what else it was given, such as the models, each as a digest.
+    """
     digest = hashlib.sha256()
     for clip in clips:
         digest.update(str(tuple(clip.shape)).encode())
         digest.update(clip.detach().float().cpu().contiguous().numpy().tobytes())
     chosen = {name: str(value) for name, value in settings.lasting().items()}
-    return {"stage": stage, "clips": f"{len(clips)} ({digest.hexdigest()[:16]})", "processes": str(processes), **chosen}
+    return {"stage": stage, "clips": f"{len(clips)} ({digest.hexdigest()[:16]})", "processes": str(processes), **chosen, **(given or {})}
 
 
 def state_file(folder: Path, marks: Mapping[str, str]) -> Path:

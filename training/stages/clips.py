@@ -12,12 +12,13 @@ from ...motion.lora import original_lora_key
 from ...sampling.host.controls import Conditioning
 from ...sampling.host.memory import ModelPatcher
 from ...sampling.modules.settings import family_of, settings_of
+from ..host.copies import tensors_of
 from ..host.guider import Clips, Evaluation, run_training
 from ..loop.problem import ClipProblem
 from ..loop.processes import Processes
 from ..loop.run import Conditions, Loop
 from ..loop.settings import TrainingSettings
-from ..loop.state import fingerprint, state_file
+from ..loop.state import digest_of, fingerprint, state_file
 from ..loop.watch import Keeping, Trained, Watch
 
 
@@ -105,7 +106,9 @@ def train(
         pictures: how many frames of a clip are taken as pictures of their own; 0 takes the clip as it is.
     """
     settings = settings_for(settings, clips.untold)
-    marks = fingerprint(settings, clips.latents, stage, run.processes.count)
+    captions = ((str(number), part[0]) for number, prompt in enumerate(clips.prompts) for part in prompt)
+    given = {"captions": digest_of(captions), "models": digest_of(tensors_of(model))}
+    marks = fingerprint(settings, clips.latents, stage, run.processes.count, given)
     keeping = run.keeping
     if keeping.file is None and keeping.folder is not None:
         keeping = replace(keeping, file=state_file(keeping.folder, marks))
