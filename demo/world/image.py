@@ -9,6 +9,7 @@ import torch
 from comfy.taesd.taesd import TAESD
 from torch import Tensor, nn
 
+from .autoencoder import SD15_SCALE
 from .clips import pictures, to_floats
 from .files import image_state
 from .networks import Words, unet
@@ -94,5 +95,5 @@ def encode(autoencoder: dict[str, Tensor], frames: Tensor) -> Tensor:
     net.load_state_dict(autoencoder)
     net.to(memory_format=torch.channels_last)
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
-        parts = [net.encode(to_floats(part) * 2 - 1).float() * 0.18215 for part in frames.split(64)]
+        parts = [net.encode(to_floats(part) * 2 - 1).float() * SD15_SCALE for part in frames.split(64)]
     return torch.cat(parts).clone().contiguous()

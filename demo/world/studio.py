@@ -17,12 +17,12 @@ import comfy.sd
 import torch
 from torch import Tensor
 
+from .autoencoder import SD15_SCALE
 from .image import encode
 from .scene import FRAMES, VIEW
 
 NAME = "animatediff_native"
 ROOT = Path(__file__).resolve().parents[2]
-SD15_SCALE = 0.18215
 
 
 def pack() -> ModuleType:
