@@ -1,7 +1,7 @@
 """What the paper claims, measured on the small trained world: `python3 dev.py bench motion`.
 
 Prints a table: what is claimed, mean and spread over the seeds, the limit, and whether it holds. The exit status is 1 when a claim
-does not hold. `--seeds` and the parts (image, motion, camera, adapter, long) make it shorter.
+does not hold. `--seeds` and the parts (image, motion, camera, adapter, sparse, long) make it shorter.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() not i
 def main() -> int:
     """Read the command line, measure, print; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", help="image, motion, camera, adapter, long; all of them when none is named")
+    parser.add_argument("parts", nargs="*", help="image, motion, camera, adapter, sparse, long; all of them when none is named")
     parser.add_argument("--folder", type=Path, help="not used here")
     parser.add_argument("--seeds", type=int, default=32, help="samples per claim")
     given = parser.parse_args()

@@ -126,10 +126,14 @@ def serve(environment: Environment, options: argparse.Namespace) -> int:
 def train_world(environment: Environment, options: argparse.Namespace) -> int:
     """Train the small world's networks again: two to three hours on two cores. Stops and goes on where it was."""
     state = options.state or cache_dir() / "world"
-    variables = child_environment(PYTHONPATH=os.pathsep.join((str(environment.comfyui), str(REPOSITORY))))
     several = ["torch.distributed.run", "--nproc-per-node", str(options.processes), "-m"] if options.processes > 1 else []
     command = [str(environment.python), "-m", *several, "demo.world.train", str(state), *options.stages]
-    return subprocess.run(command, cwd=REPOSITORY, env=variables, check=False).returncode
+    return subprocess.run(command, cwd=REPOSITORY, env=world_variables(environment), check=False).returncode
+
+
+def world_variables(environment: Environment) -> dict[str, str]:
+    """The environment variables of a process that imports the host and `demo`: our `nodes` must not hide the host's."""
+    return child_environment(PYTHONPATH=os.pathsep.join((str(environment.comfyui), str(REPOSITORY))), PYTHONSAFEPATH="1")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -100,7 +100,7 @@ def fresh(unet: dict[str, Tensor]) -> SparseControlNet:
 def train(studio: Studio, place: Place, plan: Plan) -> None:
     """Train to the end, or go on where an earlier run stopped, and write the file."""
     data: Data = many_clips(studio, place, "plain_clips", plan.clips, stamp=False)
-    motion, settings = load_motion_module(plan.file("motion_module")), plan.sparse
+    motion, settings = load_motion_module(plan.file("motion_module")), place.share(plan.sparse)
     model = private_copy(animate(studio.model, motion))
     unet = {key.removeprefix("diffusion_model."): value for key, value in weights_of(studio.model).items()}
     with torch.inference_mode(False):

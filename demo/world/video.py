@@ -8,7 +8,7 @@ it, the motion module is trained with the adapter on, and a motion LoRA for each
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,13 @@ class Place:
         watch = Teller(self.report) if self.processes.rank == 0 else Watch()
         return Run(studio.prompt(""), watch, Keeping(self.state / f"{name}.pt", every=90.0), self.processes)
 
+    def share(self, settings: TrainingSettings) -> TrainingSettings:
+        """The settings of one of the processes: a batch is the same, however many share it."""
+        share, rest = divmod(settings.batch_size, self.processes.count)
+        if rest:
+            raise ValueError(f"A batch of {settings.batch_size} clips needs 1, 2 or 4 processes; got {self.processes.count}.")
+        return replace(settings, batch_size=share)
+
     def export(self, trained: Trained, name: str, plan: Plan) -> None:
         """Write the file of a finished stage, once; all processes go on when it is there."""
         self.processes.in_turn(lambda: self.processes.rank == 0 and files.export(trained.tensors, name, trained.metadata, plan.weights))
@@ -176,14 +183,14 @@ def adapter(studio: Studio, place: Place, plan: Plan) -> Trained:
     """Stage 1: a LoRA of the image model that learns what the clips look like."""
     data = many_clips(studio, place, "clips", plan.clips)
     run = place.run(studio, "adapter")
-    return train_domain_adapter(studio.model, data.latents, data.positive, plan.adapter, ADAPTER_RANK, 8, run)
+    return train_domain_adapter(studio.model, data.latents, data.positive, place.share(plan.adapter), ADAPTER_RANK, 8, run)
 
 
 def motion_module(studio: Studio, place: Place, plan: Plan) -> Trained:
     """Stage 2: all temporal weights, from nothing, on the frozen image model with the adapter on."""
     data = many_clips(studio, place, "clips", plan.clips)
     adapted, _ = with_domain_adapter(studio.model, plan.file("domain_adapter"), 1.0)
-    return train_motion_module(adapted, data.latents, data.positive, plan.motion, run=place.run(studio, "motion"))
+    return train_motion_module(adapted, data.latents, data.positive, place.share(plan.motion), run=place.run(studio, "motion"))
 
 
 def camera_loras(studio: Studio, place: Place, plan: Plan) -> None:
@@ -193,7 +200,7 @@ def camera_loras(studio: Studio, place: Place, plan: Plan) -> None:
         place.report(move)
         data = camera_data(studio, move, plan.camera_clips, SEED + 1000 * (number + 1))
         run = place.run(studio, file_name(move))
-        trained = train_motion_lora(studio.model, motion, data.latents, data.positive, plan.camera, CAMERA_RANK, run)
+        trained = train_motion_lora(studio.model, motion, data.latents, data.positive, place.share(plan.camera), CAMERA_RANK, run)
         place.export(trained, file_name(move), plan)
 
 

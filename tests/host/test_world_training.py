@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import comfy.supported_models
 import pytest
 import torch
+from animatediff_native.demo import commands
 from animatediff_native.demo.world import autoencoder, clips, files, image, networks, video
 from animatediff_native.demo.world.scene import scene
 from animatediff_native.motion.container import read_file
@@ -82,3 +87,19 @@ def test_latents_have_the_scale_of_sd15() -> None:
     assert float(weights[3]) == 1.0 and float(weights[0]) < 0.01
 
 
+def test_the_command_imports_the_hosts_nodes() -> None:
+    """It runs in the repository, whose folder `nodes` would be found first."""
+    environment = SimpleNamespace(comfyui=Path(comfy.supported_models.__file__).parents[1])
+    script = "from comfy.cli_args import args; args.cpu = True; from demo.world import video; import nodes; print(nodes.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=commands.REPOSITORY, env=commands.world_variables(environment), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.split()[-1]).parent == environment.comfyui
+
+
+def test_a_batch_is_shared_by_the_processes(tmp_path: Path) -> None:
+    place = video.Place(tmp_path, print, SimpleNamespace(count=2))
+    assert place.share(video.MOTION) == replace(video.MOTION, batch_size=video.MOTION.batch_size // 2)
+    with pytest.raises(ValueError, match="A batch of 4 clips needs 1, 2 or 4 processes; got 3"):
+        video.Place(tmp_path, print, SimpleNamespace(count=3)).share(video.MOTION)
