@@ -67,10 +67,10 @@ def animate(environment: Environment, output: Path, port: int | None = None, lar
         say(f"ComfyUI runs at {server.url}")
         client = ComfyClient(server.url)
         prompt = world_prompt(WORKFLOW.stem, tiny_prompt(client.object_info()))
-        outputs = client.run(enlarged(saved_as(prompt, "animation"), larger), _show_progress)
+        outputs = client.run(enlarged(saved_as(prompt, "animation"), larger), show_progress)
         files = [_fetch(client, file, output) for file in _output_files(outputs)]
         sheet = output / "contact_sheet.png"
-        _run_script(environment.python, "contact_sheet", str(_animation_of(files)), str(sheet), str(FRAMES))
+        run_script(environment.python, "contact_sheet", str(_animation_of(files)), str(sheet), str(FRAMES))
         compared = _compare(environment, client, prompt, output / "comparison.png", larger)
     return [*files, sheet, compared]
 
@@ -101,9 +101,9 @@ def _compare(environment: Environment, client: ComfyClient, prompt: Prompt, shee
         for row in compared_rows(prompt):
             say(f"  {row.title}: {row.caption}")
             outputs = client.run(enlarged(saved_as(row.prompt, f"{row.name}_row", video=False), larger))
-            file = _fetch(client, next(_output_files(outputs)), Path(folder))
+            file = fetched(client, outputs, Path(folder))
             rows.append({"title": row.title, "caption": row.caption, "animation": str(file)})
-        _run_script(environment.python, "comparison", json.dumps(rows), str(sheet), str(FRAMES), str(SHOWN))
+        run_script(environment.python, "comparison", json.dumps(rows), str(sheet), str(FRAMES), str(SHOWN))
     return sheet
 
 
@@ -118,7 +118,8 @@ def _output_directory(output: Path) -> Path:
     return output
 
 
-def _show_progress(node: str, step: int, steps: int) -> None:
+def show_progress(node: str, step: int, steps: int) -> None:
+    """Print the steps of a node, for `ComfyClient.run`."""
     if steps > 1:
         say(f"  sampling {step}/{steps}")
 
@@ -130,6 +131,11 @@ def _output_files(outputs: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:
             for entry in entries:
                 if isinstance(entry, Mapping) and "filename" in entry and entry.get("type") == "output":
                     yield entry
+
+
+def fetched(client: ComfyClient, outputs: Mapping[str, Any], folder: Path) -> Path:
+    """The first file that a prompt saved, brought to a folder."""
+    return _fetch(client, next(_output_files(outputs)), folder)
 
 
 def _fetch(client: ComfyClient, file: Mapping[str, str], output: Path) -> Path:
@@ -146,7 +152,7 @@ def _animation_of(files: list[Path]) -> Path:
     raise RuntimeError(f"The workflow should have saved a .webp file; it saved {[file.name for file in files]}.")
 
 
-def _run_script(python: Path, name: str, *arguments: str) -> None:
+def run_script(python: Path, name: str, *arguments: str) -> None:
     """Run a script of this folder that needs Pillow. Raises RuntimeError with what it complains of."""
     command = [str(python), "-m", f"{__package__}.{name}", *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY, env=child_environment())

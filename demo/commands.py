@@ -16,6 +16,7 @@ from .cache import SetupError, cache_dir, say
 from .client import PromptError
 from .convert import convert as convert_graph
 from .environment import DEFAULT_HOST, REPOSITORY, VERSIONS, Environment, Options, child_environment, prepare
+from .gallery import gallery as make_gallery
 from .server import Server
 from .world.prompts import CAPTION
 from .world.trained import untrained
@@ -123,6 +124,13 @@ def serve(environment: Environment, options: argparse.Namespace) -> int:
         return server.wait()
 
 
+def gallery(environment: Environment, options: argparse.Namespace) -> int:
+    """Make the pictures of the README and the thumbnails of the graphs anew, on the small trained models."""
+    for file in make_gallery(environment, options.graphs):
+        say(f"  {file}")
+    return 0
+
+
 def train_world(environment: Environment, options: argparse.Namespace) -> int:
     """Train the small world's networks again: two to three hours on two cores. Stops and goes on where it was."""
     state = options.state or cache_dir() / "world"
@@ -145,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--host", default=DEFAULT_HOST, metavar="VERSION", help=f"ComfyUI version ({versions})")
     parser = argparse.ArgumentParser(prog="dev.py", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for run in (demo, test, lint, bench, convert, serve, train_world):
+    for run in (demo, test, lint, bench, convert, serve, gallery, train_world):
         command = commands.add_parser(run.__name__.replace("_", "-"), help=run.__doc__, description=run.__doc__, parents=[shared])
         command.set_defaults(run=run)
         if run in (demo, serve):
@@ -164,6 +172,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--models", type=Path, metavar="FOLDER", help="name the model files of this folder, not those in the graph")
         elif run is serve:
             command.add_argument("--no-browser", action="store_true", help="do not open a browser")
+        elif run is gallery:
+            command.add_argument("graphs", nargs="*", help="the thumbnails of these graphs alone")
         elif run is train_world:
             command.add_argument("stages", nargs="*", help="only these: autoencoder, image, ...; all when none is named")
             command.add_argument("--processes", type=int, default=1, metavar="N", help="that share the clips of each step (1)")

@@ -188,6 +188,12 @@ def _moved(frames: Tensor, move: str) -> float:
     return SIGNS[move] * getattr(camera_motion(frames, 2, shape), AXES[move.split()[0]])
 
 
+def camera_way(trials: Trials, file: Path, move: str) -> list[float]:
+    """How far the camera goes the way of a move with any motion LoRA of the world's module, for each seed."""
+    model = animate(trials.studio.model, with_motion_lora(trials.module(), file, 1.0))
+    return [_moved(frames, move) for frames in trials.animations(str(file), model, still)]
+
+
 def camera_rows(trials: Trials) -> Iterator[Row]:
     """3. Motion LoRAs move the camera, by their strength, together, and backwards."""
     for move in SIGNS:

@@ -37,13 +37,13 @@ TELL_EVERY = 50  # steps
 ADAPTER_RANK = 16  # of 64 channels; the public adapter has 128 of 320 to 1280
 ADAPTER = TrainingSettings(steps=500, batch_size=8, learning_rate=2e-3, training_dtype="fp32", warm_up=20, schedule="cosine", average=0.98)
 MOTION = TrainingSettings(
-    steps=6000,
+    steps=4000,
     batch_size=4,
-    learning_rate=8e-4,
+    learning_rate=1e-3,
     training_dtype="fp32",
     warm_up=100,
     schedule="cosine",
-    noise_bias=1.6,  # frames agree or disagree at high noise
+    noise_bias=3.0,  # frames agree or disagree at high noise, where the loss is smallest
     min_snr=5.0,
     average=0.998,
     caption_dropout=0.1,

@@ -13,7 +13,7 @@ from animatediff_native.training.loop.draws import Lottery, level_of, quarter_of
 from animatediff_native.training.loop.loss import snr_weight
 from animatediff_native.training.loop.optimizer import learning_rate, move_average
 from animatediff_native.training.loop.plot import loss_picture
-from animatediff_native.training.loop.processes import Processes
+from animatediff_native.training.loop.processes import BUCKET, Processes, _buckets
 from animatediff_native.training.loop.run import Conditions, Loop
 from animatediff_native.training.loop.settings import TrainingSettings
 from animatediff_native.training.loop.state import State, fingerprint, load_state, save_state
@@ -228,3 +228,14 @@ def test_the_plot_shows_falling_losses_falling():
     rows = [bright[:, column].nonzero().float().mean() for column in (80, 240, 440)]
     assert rows[0] < rows[1] < rows[2]
     assert loss_picture([0.5]).shape == loss_picture([]).shape == (1, 240, 480, 3)
+
+
+def test_gradients_of_many_layers_are_few_messages():
+    """Two processes took twice as long for a step when each layer was a message of its own."""
+    small = [torch.zeros(1000) for _ in range(300)]
+    large = torch.zeros(BUCKET // 4 + 1)
+    given = [*small, large, torch.zeros(3), torch.zeros(3, dtype=torch.float64)]
+    made = list(_buckets(given))
+    assert [len(bucket) for bucket in made] == [300, 1, 1, 1]
+    assert [id(tensor) for bucket in made for tensor in bucket] == [id(tensor) for tensor in given]
+    assert list(_buckets([])) == []

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from animatediff_native.demo import comparison, environment
+from animatediff_native.demo import comparison, environment, gallery, thumbnail
+from animatediff_native.demo.cache import SetupError
 from animatediff_native.demo.synthetic import FAMILIES, TINY_CHANNELS
 from animatediff_native.demo.tiny_unet import WORLD
 from animatediff_native.demo.world import trained
@@ -147,3 +148,32 @@ def test_a_comparison_has_a_row_for_each_animation(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(sys, "argv", ["comparison", json.dumps(rows), str(sheet), "16", "4"])
     assert comparison.main() == 1
     assert "stuck: Frames 0 and 2 are the same picture" in capsys.readouterr().err
+
+
+# --- pictures of the graphs ------------------------------------------------------------------------------------------
+
+
+def test_a_thumbnail_is_small_moves_and_lasts_as_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = animation(tmp_path / "long.webp", list(range(60, 252, 3)))
+    target = tmp_path / "thumbnail.jpg"
+    monkeypatch.setattr(sys, "argv", ["thumbnail", str(source), str(target), "20", "16"])
+    assert thumbnail.main() == 0
+    with Image.open(target) as made:
+        assert (made.format, made.size, made.n_frames) == ("WEBP", (20, 15), 16)
+        made.load()
+        assert made.info["duration"] == 4 * thumbnail.MILLISECONDS, "64 frames, of which every fourth is shown"
+        shades = []
+        for number in range(16):
+            made.seek(number)
+            shades.append(made.convert("L").getpixel((15, 10)))
+    assert all(abs(shade - 60 - 12 * number) <= 6 for number, shade in enumerate(shades))
+
+
+def test_pictures_are_made_of_trained_networks_and_graphs_that_show_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere: Any = None
+    monkeypatch.setattr(gallery, "untrained", lambda: ["loras/v3_sd15_adapter.ckpt"])
+    with pytest.raises(SetupError, match="show nothing. Train the small world first; missing: loras/v3_sd15_adapter.ckpt"):
+        gallery.gallery(nowhere, [])
+    monkeypatch.setattr(gallery, "untrained", list)
+    with pytest.raises(SetupError, match="These graphs show nothing in the small world: sdxl"):
+        gallery.gallery(nowhere, ["sdxl", "loop"])

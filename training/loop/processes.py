@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 Value = TypeVar("Value")
+BUCKET = 25 * 2**20
+"""Bytes that are sent at once: hundreds of small messages would take longer than a step."""
 
 
 class Processes:
@@ -45,8 +48,11 @@ class Several(Processes):
         self.count = dist.get_world_size()
 
     def add(self, tensors: Iterable[Tensor]) -> None:
-        for tensor in tensors:
-            dist.all_reduce(tensor)
+        for bucket in _buckets(tensors):
+            whole = torch.cat([tensor.flatten() for tensor in bucket])
+            dist.all_reduce(whole)
+            for tensor, part in zip(bucket, whole.split([tensor.numel() for tensor in bucket]), strict=True):
+                tensor.copy_(part.view_as(tensor))
 
     def begin(self, parameters: Iterable[nn.Parameter]) -> None:
         for parameter in parameters:
@@ -68,3 +74,17 @@ class Several(Processes):
         first = [make()] if self.rank == 0 else []
         dist.barrier()
         return first[0] if first else make()
+
+
+def _buckets(tensors: Iterable[Tensor]) -> Iterator[list[Tensor]]:
+    """Tensors of one type each, in their order, together no more than a bucket where that is possible."""
+    bucket: list[Tensor] = []
+    held = 0
+    for tensor in tensors:
+        if bucket and (held + tensor.nbytes > BUCKET or tensor.dtype != bucket[0].dtype):
+            yield bucket
+            bucket, held = [], 0
+        bucket.append(tensor)
+        held += tensor.nbytes
+    if bucket:
+        yield bucket
