@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", help="image, motion, camera, adapter, sparse, long; all of them when none is named")
     parser.add_argument("--folder", type=Path, help="not used here")
     parser.add_argument("--seeds", type=int, default=32, help="samples per claim")
+    parser.add_argument("--weights", type=Path, help="a folder of other trained files than those of demo/world/weights")
     given = parser.parse_args()
     sys.argv = sys.argv[:1]  # the host reads the command line too
     sys.path.insert(0, os.environ["COMFYUI_PATH"])
@@ -32,7 +33,7 @@ def main() -> int:
     sys.path.append(str(REPOSITORY))  # last: nothing of ours may hide the host
     from demo.world.trials import PARTS, Trials
 
-    trials, failed = Trials(given.seeds), 0
+    trials, failed = Trials(given.seeds, given.weights) if given.weights else Trials(given.seeds), 0
     print("| claim | mean | spread | limit | holds |\n|---|---|---|---|---|", flush=True)
     for part in given.parts or PARTS:
         begun = time.monotonic()
