@@ -23,6 +23,7 @@ from typing import Any
 from load import pack
 
 FRAMES, RANK = 16, 64
+PICTURES, ADAPTER_RANK = 4, 128  # of the domain adapter, which is trained on single frames
 SIZES = (256, 384, 512)
 CARDS = (8, 12, 24)
 MARGIN = 1.5
@@ -113,8 +114,26 @@ def activations(unet: Any, sites: dict[Any, Callable[[Any], Any]], shape: tuple[
     return outer.size + largest[0]
 
 
-def stages(unet: Any) -> dict[str, Any]:
-    """What is trained, what else is loaded in bytes, the temporal blocks, and how many frames a call has."""
+def adapted(unet: Any) -> list[Any]:
+    """Give the attention weights of a UNet their low-rank changes; returns the parameters of these."""
+    import torch
+    from animatediff_native.training.host.adapters import LowRankWeight
+
+    random, parameters = torch.Generator(), []
+    for name, layer in unet.named_modules():
+        if name.endswith((".to_q", ".to_k", ".to_v", ".to_out.0")):
+            change = LowRankWeight(tuple(layer.weight.shape), ADAPTER_RANK, random).to("meta")
+            layer.weight_function = [lambda weight, change=change: change.changed(weight)]  # autocast knows no meta device
+            parameters += change.parameters()
+    return parameters
+
+
+def stages(unet: Any, other: Any) -> dict[str, Any]:
+    """The UNet, what is trained, what else is loaded in bytes, the temporal blocks, and how many frames a call has.
+
+    Args:
+        other: a second UNet, which is changed.
+    """
     import torch
     from animatediff_native.motion.attention import Attention
     from animatediff_native.motion.config import MotionConfig
@@ -138,8 +157,9 @@ def stages(unet: Any) -> dict[str, Any]:
     changes = Changes((lora.layers(frozen),), (torch.ones((), device="meta"),))
     held = sum(p.nbytes for p in frozen.parameters())
     return {
-        "motion module": (list(whole.parameters()), 0, sites(whole, Modulation(), attention), FRAMES),
-        f"motion LoRA, rank {RANK}": (list(lora.parameters()), held, sites(frozen, Modulation(None, None, changes), attention), FRAMES),
+        f"domain adapter, rank {ADAPTER_RANK}": (other, adapted(other), 0, {}, PICTURES),
+        "motion module": (unet, list(whole.parameters()), 0, sites(whole, Modulation(), attention), FRAMES),
+        f"motion LoRA, rank {RANK}": (unet, list(lora.parameters()), held, sites(frozen, Modulation(None, None, changes), attention), FRAMES),
     }
 
 
@@ -154,21 +174,23 @@ def main() -> int:
     from comfy import ops
     from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
-    unet = UNetModel(**UNET, dtype=torch.float16, device="meta", operations=ops.disable_weight_init).requires_grad_(False)
+    unet, other = (
+        UNetModel(**UNET, dtype=torch.float16, device="meta", operations=ops.disable_weight_init).requires_grad_(False) for _ in range(2)
+    )
     model = sum(p.nbytes for p in unet.parameters())
-    sys.stdout.write(f"SD1.5, {FRAMES} frames, one clip at a time; GiB. Image model {model / GIB:.2f}\n")
-    heads = f"{'stage':24}{'pixels':>8}{'checkpointing':>15}{'weights':>9}{'optimizer':>11}{'activations':>13}{'in all':>8}"
+    sys.stdout.write(f"SD1.5, {FRAMES} frames, one clip at a time, {PICTURES} for the adapter; GiB. Image model {model / GIB:.2f}\n")
+    heads = f"{'stage':26}{'pixels':>8}{'checkpointing':>15}{'weights':>9}{'optimizer':>11}{'activations':>13}{'in all':>8}"
     sys.stdout.write(f"{heads}  cards of {', '.join(map(str, CARDS))} GiB\n")
-    for name, (trained, held, sites, frames) in stages(unet).items():
+    for name, (network, trained, held, sites, frames) in stages(unet, other).items():
         weights = sum(p.numel() for p in trained)
         for side in SIZES:
             for checkpointing in (False, True):
-                kept = activations(unet, sites, (frames, 4, side // 8, side // 8), trained, checkpointing)
+                kept = activations(network, sites, (frames, 4, side // 8, side // 8), trained, checkpointing)
                 loaded, moved = model + held + 4 * weights, 12 * weights  # gradients and two moments, fp32
                 total = (loaded + moved + kept) / GIB
                 fits = ", ".join(f"{card}: {'yes' if total + MARGIN <= card else 'no'}" for card in CARDS)
                 figures = f"{loaded / GIB:9.2f}{moved / GIB:11.2f}{kept / GIB:13.2f}{total:8.2f}"
-                sys.stdout.write(f"{name:24}{side:>8}{'on' if checkpointing else 'off':>15}{figures}  {fits}\n")
+                sys.stdout.write(f"{name:26}{side:>8}{'on' if checkpointing else 'off':>15}{figures}  {fits}\n")
     return 0
 
 

@@ -25,8 +25,12 @@ class LowRankWeight(nn.Module):
     def forward(self, weight: Tensor) -> Tensor:
         """Called by the host with a weight that is about to be used."""
         with torch.autocast(weight.device.type, enabled=False):
-            change = self.up.weight.float() @ self.down.weight.float()
-            return (weight.float() + change.reshape(weight.shape)).to(weight.dtype)
+            return self.changed(weight)
+
+    def changed(self, weight: Tensor) -> Tensor:
+        """The weight with its change, computed in fp32, in its own type."""
+        change = self.up.weight.float() @ self.down.weight.float()
+        return (weight.float() + change.reshape(weight.shape)).to(weight.dtype)
 
     def move_to(self, device: Any) -> int:
         """Called by the host when it loads the layer; gives the bytes that it holds."""
