@@ -99,8 +99,8 @@ def scene(random: torch.Generator, **words: str) -> Scene:
     motion, ground = pick(MOTIONS, "motion"), pick(GROUNDS, "ground")
     speed = between(1.6, 2.4)
     x = between(-20.0, 20.0)
-    if motion.startswith("rolls"):  # begins on one side, so that most of the way is seen
-        x = between(-24.0, -10.0) * (1.0 if motion.endswith("right") else -1.0)
+    if motion.startswith("rolls"):  # comes in from one side, so that a single picture tells where it goes
+        x = between(-30.0, -20.0) * (1.0 if motion.endswith("right") else -1.0)
     return Scene(
         colour=colour,
         kind=kind,
