@@ -35,7 +35,7 @@ from animatediff_native.training.stages.motion_module import train_motion_module
 SEED = 41
 TELL_EVERY = 50  # steps
 ADAPTER_RANK = 16  # of 64 channels; the public adapter has 128 of 320 to 1280
-ADAPTER = TrainingSettings(steps=500, batch_size=8, learning_rate=2e-3, training_dtype="fp32", warm_up=20, schedule="cosine", average=0.98)
+ADAPTER = TrainingSettings(steps=300, batch_size=8, learning_rate=2e-3, training_dtype="fp32", warm_up=20, schedule="cosine", average=0.98)
 MOTION = TrainingSettings(
     steps=4000,
     batch_size=4,
@@ -49,12 +49,12 @@ MOTION = TrainingSettings(
     caption_dropout=0.1,
 )
 CAMERA_RANK = 16
-CAMERA = TrainingSettings(steps=300, batch_size=4, learning_rate=1e-3, training_dtype="fp32", warm_up=10, schedule="cosine", noise_bias=1.6, min_snr=5.0)
+CAMERA = TrainingSettings(steps=200, batch_size=4, learning_rate=1e-3, training_dtype="fp32", warm_up=10, schedule="cosine", noise_bias=3.0, min_snr=5.0)
 CAMERA_AMOUNTS = {"pan": 0.45, "tilt": 0.35, "zoom": 0.5, "roll": 0.5}
 """How far a camera goes in a clip: in pictures, times larger or smaller less one, and quarter turns."""
 
 SPARSE = TrainingSettings(
-    steps=1500, batch_size=4, learning_rate=8e-4, training_dtype="fp32", warm_up=50, schedule="cosine", noise_bias=1.6, min_snr=5.0,
+    steps=1000, batch_size=4, learning_rate=8e-4, training_dtype="fp32", warm_up=50, schedule="cosine", noise_bias=2.0, min_snr=5.0,
     average=0.995, caption_dropout=0.1,
 )  # fmt: skip
 
