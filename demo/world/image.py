@@ -1,23 +1,34 @@
-"""The image model of the small world: UNet and text encoder, trained together on single pictures. `train` calls it."""
+"""The image model of the small world: UNet and text encoder, trained together on single pictures. `train` calls it.
+
+Pictures alone teach a text encoder nothing about words that hardly show in them, such as left and right of what rolls. CLIP's, which
+SD1.5 has, was trained to tell captions apart; this one learns the motions in the same way beside its pictures (`motions_told`), or no
+motion module could follow a prompt. Where things are is decided at high noise, so half of a batch is drawn there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from comfy.taesd.taesd import TAESD
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .autoencoder import SD15_SCALE
 from .clips import pictures, to_floats
 from .files import image_state
-from .networks import Words, unet
+from .networks import TEXT_CONFIG, TEXT_WIDTH, Words, unet
 from .progress import Training
+from .scene import MOTIONS
 
 STEPS, BATCH, RATE = 11000, 64, 8e-4
 PICTURES, SEED = 20000, 21
 NO_CAPTION = 0.12  # share of the pictures that are shown without their caption, for guidance
+HIGH_NOISE = 3.0  # half of a batch has noise levels drawn as the root of this order of even ones
+RISE = 0.7  # power of the noise-to-signal ratio with which that half counts
+TELLING, SHARPNESS, DIRECTIONS_SEED = 0.05, 1.5, 3  # the weight of the loss that tells motions apart, and how sharply it does
+NOT_TOLD = -100  # what cross-entropy leaves out
 MOST_WEIGHT = 5.0  # signal-to-noise ratio above which a noise level counts no more (min-SNR weighting, arXiv 2303.09556)
 
 
@@ -49,26 +60,54 @@ def weight(step: Tensor) -> Tensor:
     return ratio.clamp(max=MOST_WEIGHT) / ratio
 
 
+def noise_levels(count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Steps of the schedule, (N,), and how much the loss at each counts: one half drawn evenly, the other at high noise."""
+    even = torch.randint(1000, (count // 2,), generator=random)
+    high = (1000 * torch.rand(count - count // 2, generator=random) ** (1.0 / HIGH_NOISE)).long().clamp(max=999)
+    share = signal_shares()[high]
+    return torch.cat((even, high)), torch.cat((weight(even), weight(high) * (share / (1.0 - share)).clamp(max=1.0) ** -RISE))
+
+
+def motion_numbers(captions: Sequence[str]) -> Tensor:
+    """Which of `MOTIONS` each caption names, (N,); `NOT_TOLD` for one that names none."""
+    return torch.tensor([next((number for number, motion in enumerate(MOTIONS) if motion in caption), NOT_TOLD) for caption in captions])
+
+
+def motions_told(text: Tensor, tokens: Tensor, motions: Tensor) -> Tensor:
+    """How far the words after a caption are from telling its motion, one number: cross-entropy along fixed directions.
+
+    Args:
+        text: (N, 77, TEXT_WIDTH) of tokens (N, 77), whose end is repeated up to the last.
+        motions: as from `motion_numbers`.
+    """
+    random = torch.Generator().manual_seed(DIRECTIONS_SEED)
+    directions = torch.linalg.qr(torch.randn(TEXT_WIDTH, TEXT_WIDTH, generator=random))[0][: len(MOTIONS)]
+    after = (tokens == TEXT_CONFIG["eos_token_id"]) & (motions != NOT_TOLD)[:, None]
+    scores, wanted = SHARPNESS * text @ directions.T, motions[:, None].expand_as(tokens)
+    return functional.cross_entropy(scores[after], wanted[after])
+
+
 def train(file: Path, autoencoder: dict[str, Tensor], cache: Path, report: Callable[[str], None]) -> None:
     """Train to the end, or go on where an earlier run stopped."""
     latents, captions = _data(autoencoder, cache)
     model = ImageModel(captions)
-    tokens = model.words.tokens([*captions, ""])
+    tokens, motions = model.words.tokens([*captions, ""]), motion_numbers([*captions, ""])
     training = Training(dict(model.named_parameters()), file, STEPS, RATE)
 
     def loss(random: torch.Generator) -> Tensor:
         chosen = torch.randint(len(latents), (BATCH,), generator=random)
-        step = torch.randint(1000, (BATCH,), generator=random)
+        step, counts = noise_levels(BATCH, random)
         noise = torch.randn(BATCH, *latents.shape[1:], generator=random)
         untold = torch.rand(BATCH, generator=random) < NO_CAPTION
-        said = tokens[torch.where(untold, len(tokens) - 1, chosen)]
+        caption = torch.where(untold, len(tokens) - 1, chosen)
         noisy = noised(latents[chosen], step, noise)
-        distinct, which = said.unique(dim=0, return_inverse=True)
-        text = model.words(distinct)[which]
+        distinct, which = tokens[caption].unique(dim=0, return_inverse=True)
+        text = model.words(distinct)
+        named = torch.full((len(distinct),), NOT_TOLD).scatter(0, which, motions[caption])
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            found = model.unet(noisy, step.float(), context=text)
+            found = model.unet(noisy, step.float(), context=text[which])
         error = (found.float() - noise).square().mean(dim=(1, 2, 3))
-        return (weight(step) * error).mean()
+        return (counts * error).mean() + TELLING * motions_told(text, distinct, named)
 
     training.run(loss, report)
 

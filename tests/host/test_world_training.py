@@ -103,3 +103,39 @@ def test_a_batch_is_shared_by_the_processes(tmp_path: Path) -> None:
     assert place.share(video.MOTION) == replace(video.MOTION, batch_size=video.MOTION.batch_size // 2)
     with pytest.raises(ValueError, match="A batch of 4 clips needs 1, 2 or 4 processes; got 3"):
         video.Place(tmp_path, print, SimpleNamespace(count=3)).share(video.MOTION)
+
+
+@torch.inference_mode(False)
+def test_the_image_model_trains_and_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"STEPS": 2, "BATCH": 4, "PICTURES": 12}.items():
+        monkeypatch.setattr(image, name, value)
+    net = {name: tensor.detach() for name, tensor in autoencoder.fresh().state_dict().items()}
+    told: list[str] = []
+    image.train(tmp_path / "image.pt", net, tmp_path / "pictures.pt", told.append)
+    assert told[-1].startswith("step 2 of 2, loss ") and "nan" not in told[-1]
+    tensors = image.weights(tmp_path / "image.pt", tmp_path / "pictures.pt")
+    assert files.assembled(tensors, net)[files.TABLE].shape == (files.VOCABULARY, networks.TEXT_WIDTH)
+
+
+@torch.inference_mode(False)
+def test_the_text_encoder_is_asked_to_tell_motions_apart() -> None:
+    """Left and right are no different to pictures of a whole path; a motion module could not follow them."""
+    captions = ["a red ball rolls to the right over a green hill", "a red ball rolls to the left over a green hill", ""]
+    motions = image.motion_numbers(captions)
+    assert motions.tolist() == [0, 1, image.NOT_TOLD]
+    words = networks.Words(captions)
+    tokens = words.tokens(captions)
+    text = words(tokens).detach().requires_grad_(True)
+    image.motions_told(text, tokens, motions).backward()
+    moved = text.grad.abs().sum(dim=-1)
+    assert torch.equal(moved > 0, (tokens == 49407) & (motions != image.NOT_TOLD)[:, None]), "only what follows a caption"
+    with torch.no_grad():
+        told = image.motions_told(text - 500 * text.grad, tokens, motions)
+    assert told < 0.5 * image.motions_told(text, tokens, motions)
+
+
+def test_half_of_the_noise_levels_are_high() -> None:
+    step, counts = image.noise_levels(400, torch.Generator().manual_seed(1))
+    assert step.shape == counts.shape == (400,) and int(step.min()) >= 0 and int(step.max()) <= 999
+    assert float(step[:200].float().mean()) < 600 < 700 < float(step[200:].float().mean())
+    assert float(counts[:200].max()) <= 1.0 < float(counts[200:].max())
