@@ -8,9 +8,9 @@ from typing import Any
 from comfy_api.latest import io, ui
 
 from ..training.loop.on_node import Preview
-from ..training.loop.plot import loss_picture
 from ..training.loop.settings import DTYPES, LOSSES, OPTIMIZERS, RATE_SCHEDULES, TrainingSettings
 from ..training.loop.watch import Trained
+from ..training.measures.plot import loss_picture
 from ..training.stages.at_node import AUTO, NodeInputs, TrainingOptions, adapter_at_node, lora_at_node, module_at_node
 from ..training.stages.save import SAVED_TYPES, save_motion_module, save_trained_lora
 from .types import TRAINING, MotionModuleSocket, choice, conditioning_inputs, count, number, seed_input, share, text

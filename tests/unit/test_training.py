@@ -12,12 +12,12 @@ import torch
 from animatediff_native.training.loop.draws import Lottery, level_of, quarter_of
 from animatediff_native.training.loop.loss import snr_weight
 from animatediff_native.training.loop.optimizer import learning_rate, move_average
-from animatediff_native.training.loop.plot import loss_picture
 from animatediff_native.training.loop.processes import BUCKET, Processes, _buckets
 from animatediff_native.training.loop.run import Conditions, Loop
 from animatediff_native.training.loop.settings import TrainingSettings
 from animatediff_native.training.loop.state import State, fingerprint, load_state, save_state
 from animatediff_native.training.loop.watch import Keeping, Watch
+from animatediff_native.training.measures.plot import loss_picture
 
 SETTINGS = TrainingSettings(steps=6, learning_rate=0.1, training_dtype="fp32", gradient_limit=0.0)
 
@@ -223,11 +223,18 @@ def test_the_state_of_another_training_says_what_differs(tmp_path):
 
 def test_the_plot_shows_falling_losses_falling():
     picture = loss_picture([1 / (1 + step) for step in range(400)])
-    assert picture.shape == (1, 240, 480, 3)
     bright = (picture[0] - torch.tensor((93, 173, 226)) / 255).abs().sum(dim=-1) < 0.01
-    rows = [bright[:, column].nonzero().float().mean() for column in (80, 240, 440)]
+    columns = bright.any(dim=0).nonzero().flatten()
+    rows = [bright[:, columns[index]].nonzero().float().mean() for index in (2, len(columns) // 2, -3)]
     assert rows[0] < rows[1] < rows[2]
-    assert loss_picture([0.5]).shape == loss_picture([]).shape == (1, 240, 480, 3)
+
+
+def test_a_few_large_losses_do_not_hide_the_others():
+    """Without the cut the falling line would lie on the floor."""
+    losses = [0.1 - 0.0002 * step for step in range(400)]
+    clean, spiked = loss_picture(losses), loss_picture([*losses[:200], 50.0, *losses[201:]])
+    assert float((clean - spiked).abs().mean()) < 0.02
+    assert loss_picture([0.5]).shape == loss_picture([]).shape == loss_picture([float("nan"), 0.2]).shape
 
 
 def test_gradients_of_many_layers_are_few_messages():

@@ -18,6 +18,8 @@ _FAINT = 0.35
 """How much of its colour a line keeps that a smoothed one is drawn over."""
 _POINTS = 2 * (WIDTH - LEFT)
 """More values than these are drawn as means of neighbours."""
+_HIGHEST = 0.99
+"""Of losses, the share that is drawn as it is; a few large ones would hide all others."""
 _NUMBERED = 200
 """Up to so many values each has a number; more have five marks."""
 
@@ -71,6 +73,18 @@ def line_plot(series: Mapping[str, Sequence[float]], title: str = "", *, smooth:
             over = smooth * len(values) / max(len(series[name]), 1)
             chart.line(smoothed(values, over), colour, dots=False)
     return chart.picture()
+
+
+def loss_picture(losses: Sequence[float]) -> Tensor:
+    """IMAGE ``(1, H, W, 3)``, 0 to 1: the loss of each step of a training, and a bright line through them."""
+    finite = sorted(loss for loss in losses if math.isfinite(loss))
+    if not finite:
+        return line_plot({"": [0.0]}, "no steps")
+    most = finite[math.ceil(_HIGHEST * (len(finite) - 1))]
+    over = max(1.0, min(20.0, len(losses) / 10))
+    ends = smoothed(losses, over)
+    told = f"loss of {len(losses)} steps, from {ends[0]:.4f} to {ends[-1]:.4f}"
+    return line_plot({"": [min(loss, most) for loss in losses]}, told, smooth=over, first=1)
 
 
 def _faint(colour: Colour) -> Colour:
