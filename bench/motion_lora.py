@@ -39,7 +39,7 @@ PICTURE = 96  # pixels of a side: the view, and as much again as a camera goes
 SEED = 2026
 TRAINING = {"steps": 300, "learning_rate": 1e-3, "batch_size": 4, "training_dtype": "fp32", "gradient_checkpointing": False, "state_name": ""}
 OPTIONS = {
-    "noise_bias": 3.0, "schedule": "cosine", "warm_up": 10, "average": 0.0, "caption_dropout": 0.0, "min_snr": 5.0,
+    "noise_bias": 2.0, "schedule": "cosine", "warm_up": 10, "average": 0.0, "caption_dropout": 0.0, "min_snr": 5.0, "debias": 0.6,
     "gradient_limit": 1.0, "weight_decay": 0.01,
 }  # fmt: skip
 

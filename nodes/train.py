@@ -254,6 +254,10 @@ class MotionTrainingOptions(io.ComfyNode):
         average = "Share of the average of the weights that is kept at each step; the average is the result. 0 is off, 0.999 usual."
         dropout = "Clips that are shown without their caption, so that CFG works. Needs an empty prompt."
         snr = "Signal-to-noise ratio above which a noise level counts no more (min-SNR). 0 is off, 5 is usual."
+        debias = (
+            "Power by which noise levels count more the more noise they have. 0 is off, 0.5 debiased estimation: how things move is learnt "
+            "sooner."
+        )
         norm = "Largest norm of all gradients together, 0 for no limit."
         return io.Schema(
             node_id="MotionTrainingOptions",
@@ -269,6 +273,7 @@ class MotionTrainingOptions(io.ComfyNode):
                 share("caption_dropout", 0.0, dropout),
                 io.Conditioning.Input("empty_prompt", optional=True, tooltip="The conditioning of an empty prompt."),
                 number("min_snr", 0.0, 0.0, 100.0, snr, advanced=True),
+                number("debias", 0.0, 0.0, 1.0, debias, advanced=True),
                 number("gradient_limit", 1.0, 0.0, 1000.0, norm, advanced=True),
                 number("weight_decay", 0.01, 0.0, 1.0, "Of AdamW.", step=0.001, advanced=True),
             ],
@@ -284,13 +289,14 @@ class MotionTrainingOptions(io.ComfyNode):
         average: float,
         caption_dropout: float,
         min_snr: float,
+        debias: float,
         gradient_limit: float,
         weight_decay: float,
         empty_prompt: Any = None,
     ) -> io.NodeOutput:
         settings = replace(
             TrainingSettings(), noise_bias=noise_bias, schedule=schedule, warm_up=warm_up, average=average,
-            caption_dropout=caption_dropout, min_snr=min_snr, gradient_limit=gradient_limit, weight_decay=weight_decay,
+            caption_dropout=caption_dropout, min_snr=min_snr, debias=debias, gradient_limit=gradient_limit, weight_decay=weight_decay,
         )  # fmt: skip
         return io.NodeOutput(TrainingOptions(settings, empty_prompt))
 

@@ -43,18 +43,19 @@ MOTION = TrainingSettings(
     training_dtype="fp32",
     warm_up=100,
     schedule="cosine",
-    noise_bias=3.0,  # frames agree or disagree at high noise, where the loss is smallest
+    noise_bias=2.0,  # frames agree and things move, or do not, at high noise, where the loss is smallest
     min_snr=5.0,
+    debias=0.6,
     average=0.998,
     caption_dropout=0.1,
 )
 CAMERA_RANK = 16
-CAMERA = TrainingSettings(steps=200, batch_size=4, learning_rate=1e-3, training_dtype="fp32", warm_up=10, schedule="cosine", noise_bias=3.0, min_snr=5.0)
+CAMERA = TrainingSettings(steps=200, batch_size=4, learning_rate=1e-3, training_dtype="fp32", warm_up=10, schedule="cosine", noise_bias=2.0, min_snr=5.0, debias=0.6)
 CAMERA_AMOUNTS = {"pan": 0.45, "tilt": 0.35, "zoom": 0.5, "roll": 0.5}
 """How far a camera goes in a clip: in pictures, times larger or smaller less one, and quarter turns."""
 
 SPARSE = TrainingSettings(
-    steps=1000, batch_size=4, learning_rate=8e-4, training_dtype="fp32", warm_up=50, schedule="cosine", noise_bias=2.0, min_snr=5.0,
+    steps=1000, batch_size=4, learning_rate=8e-4, training_dtype="fp32", warm_up=50, schedule="cosine", noise_bias=2.0, min_snr=5.0, debias=0.5,
     average=0.995, caption_dropout=0.1,
 )  # fmt: skip
 

@@ -145,9 +145,11 @@ def test_short_clips_are_told_of_where_a_module_was_trained_on_longer_ones(datas
 
 
 def test_options_reach_the_training(dataset):
-    values = dict.fromkeys(("min_snr", "gradient_limit", "weight_decay", "average", "caption_dropout"), 0.0)
+    values = dict.fromkeys(("min_snr", "debias", "gradient_limit", "weight_decay", "average", "caption_dropout"), 0.0)
     options = run(MotionTrainingOptions, noise_bias=1e6, schedule="cosine", warm_up=0, **{**values, "min_snr": 5.0})[0]
     quiet = {**dataset, "state_name": [""], "has_mid": [False], "positions": [32]}
     noisiest = run(TrainMotionModule, **quiet, options=[options])[1]["loss"]
     assert noisiest != run(TrainMotionModule, **quiet)[1]["loss"]
     assert max(noisiest) - min(noisiest) < 0.3  # all at the last noise level
+    options = run(MotionTrainingOptions, noise_bias=1e6, schedule="cosine", warm_up=0, **{**values, "min_snr": 5.0, "debias": 0.5})[0]
+    assert min(run(TrainMotionModule, **quiet, options=[options])[1]["loss"]) > 2 * max(noisiest)

@@ -95,6 +95,11 @@ def test_little_noise_counts_less_with_a_limit():
     assert snr_weight(0.1, -0.1, 0.0) == 1.0
 
 
+def test_much_noise_counts_more_when_debiased():
+    assert [snr_weight(sigma, -sigma, 0.0, 0.5) for sigma in (0.1, 1.0, 10.0)] == pytest.approx([1.0, 1.0, 10.0])
+    assert [snr_weight(sigma, -sigma, 5.0, 0.5) for sigma in (0.1, 1.0, 10.0)] == pytest.approx([0.05, 1.0, 10.0])
+
+
 def test_the_learning_rate_rises_and_falls():
     settings = replace(SETTINGS, steps=100, warm_up=10, schedule="cosine", learning_rate=1.0, lowest_rate=0.1)
     rates = [learning_rate(step, settings) for step in (0, 9, 50, 100)]

@@ -43,4 +43,4 @@ class ClipProblem:
         noise = torch.randn(len(chosen), *shape, generator=draw.random)
         found, wanted = self.evaluation.outputs(draw.clip, draw.level, noise, draw.untold, chosen if self.pictures else None)
         sigma, slope = self.evaluation.sigmas[draw.level], self.evaluation.slopes[draw.level]
-        return self.criterion(found, wanted) * snr_weight(sigma, slope, self.settings.min_snr)
+        return self.criterion(found, wanted) * snr_weight(sigma, slope, self.settings.min_snr, self.settings.debias)

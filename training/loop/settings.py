@@ -33,6 +33,8 @@ class TrainingSettings:
         gradient_limit: largest norm of all gradients together, 0 for no limit.
         noise_bias: 1.0 draws every noise level alike, larger ones more clips at high noise: ``u ** (1 / noise_bias)``.
         min_snr: signal-to-noise ratio above which a noise level counts no more, 0 for none (arXiv 2303.09556).
+        debias: power of the noise-to-signal ratio by which levels with more noise than signal count more, 0 for none; 0.5 is
+            debiased estimation (arXiv 2310.08442).
         average: how slowly the moving average of the weights follows, 0 for none. The average is what is returned.
         caption_dropout: share of clips shown without their caption, for CFG; needs the conditioning of an empty prompt.
     """
@@ -53,6 +55,7 @@ class TrainingSettings:
     gradient_limit: float = 1.0
     noise_bias: float = 1.0
     min_snr: float = 0.0
+    debias: float = 0.0
     average: float = 0.0
     caption_dropout: float = 0.0
 
