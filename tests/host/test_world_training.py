@@ -20,6 +20,7 @@ from animatediff_native.motion.lora import read_motion_lora
 from animatediff_native.sampling.controls.sparse import load_sparse_control
 from animatediff_native.sampling.modules.load import load_motion_module
 from animatediff_native.sampling.modules.settings import family_of
+from comfy.model_sampling import ModelSamplingDiscrete
 from safetensors.torch import load_file
 
 SHORT = {"steps": 2, "batch_size": 1, "warm_up": 0}
@@ -80,11 +81,17 @@ def test_latents_have_the_scale_of_sd15() -> None:
     frames, _ = clips.pictures(4, 3)
     latents = image.encode({name: tensor.detach() for name, tensor in autoencoder.fresh().state_dict().items()}, frames)
     assert latents.shape == (4, 4, 8, 8) and latents.dtype == torch.float32
-    step = torch.tensor([0, 250, 500, 999])
-    noisy = image.noised(latents, step, torch.zeros_like(latents))
-    assert torch.allclose(noisy[0], latents[0], atol=1e-2) and float(noisy[3].norm() / latents[3].norm()) < 0.08
-    weights = image.weight(step)
-    assert float(weights[3]) == 1.0 and float(weights[0]) < 0.01
+    for shares in image.signal_shares():
+        noisy = image.noised(latents, shares[torch.tensor([0, 250, 500, 999])], torch.zeros_like(latents))
+        assert torch.allclose(noisy[0], latents[0], atol=1e-2) and float(noisy[3].norm() / latents[3].norm()) < 0.08
+
+
+def test_both_schedules_are_the_hosts_and_the_modules() -> None:
+    """The image model sees what samplers will show it: without a motion module and with one."""
+    sampling = ModelSamplingDiscrete()
+    for schedule, shares in zip(("linear", "sqrt_linear"), image.signal_shares(), strict=True):
+        sampling._register_schedule(beta_schedule=schedule, timesteps=1000, linear_start=0.00085, linear_end=0.012)
+        assert torch.allclose(((1 - shares) / shares).sqrt(), sampling.sigmas, rtol=1e-4)
 
 
 def test_the_command_imports_the_hosts_nodes() -> None:
@@ -135,7 +142,9 @@ def test_the_text_encoder_is_asked_to_tell_motions_apart() -> None:
 
 
 def test_half_of_the_noise_levels_are_high() -> None:
-    step, counts = image.noise_levels(400, torch.Generator().manual_seed(1))
-    assert step.shape == counts.shape == (400,) and int(step.min()) >= 0 and int(step.max()) <= 999
+    step, share, counts = image.noise_levels(400, torch.Generator().manual_seed(1))
+    assert step.shape == share.shape == counts.shape == (400,) and int(step.min()) >= 0 and int(step.max()) <= 999
     assert float(step[:200].float().mean()) < 600 < 700 < float(step[200:].float().mean())
-    assert float(counts[:200].max()) <= 1.0 < float(counts[200:].max())
+    assert float(counts[:200].max()) <= 1.0 < float(counts[200:].max()) and float(counts.min()) < 0.1
+    known = image.signal_shares()[:, step]
+    assert {int((known[:, index] - share[index]).abs().argmin()) for index in range(400)} == {0, 1}
