@@ -162,7 +162,7 @@ def test_after_any_failure_model_and_module_are_what_they_were(model, motion, st
 
 
 def test_clips_of_several_sizes_and_lengths_run_one_after_another(model):
-    mixed = [clips(frames=2)[0], clips(frames=3, size=16)[1]]
+    mixed = [clips(frames=2)[0], clips(frames=3, size=16)[1][..., :10]]  # 10 halves to 5 and to 3
     assert len(train_motion_module(model, mixed, prompts(), SETTINGS).losses) == 3
 
 
