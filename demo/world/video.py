@@ -37,7 +37,7 @@ TELL_EVERY = 50  # steps
 ADAPTER_RANK = 16  # of 64 channels; the public adapter has 128 of 320 to 1280
 ADAPTER = TrainingSettings(steps=300, batch_size=8, learning_rate=2e-3, training_dtype="fp32", warm_up=20, schedule="cosine", average=0.98)
 MOTION = TrainingSettings(
-    steps=4000,
+    steps=6000,
     batch_size=4,
     learning_rate=1e-3,
     training_dtype="fp32",
