@@ -209,3 +209,22 @@ def test_a_state_of_other_models_or_captions_is_not_gone_on_from(model, tmp_path
     first, second = run(model, prompts(), folder=tmp_path), run(other, words, folder=tmp_path)
     assert first.losses != second.losses
     assert run(model, prompts(), folder=tmp_path).losses == first.losses
+
+
+def test_a_state_is_gone_on_from_in_another_process_and_on_another_machine(model, tmp_path):
+    """The host orders the patches of a LoRA as a set does, anew in every process; computed noise levels differ in the last digit."""
+    keys = [key for key in model.model.state_dict() if key.endswith("to_q.weight")]
+    patched = model.clone()
+    patched.add_patches({key: (0.1 * torch.ones_like(model.model.state_dict()[key]),) for key in keys}, 1.0)
+    elsewhere = patched.clone()
+    elsewhere.patches = dict(reversed(patched.patches.items()))
+    run = Run(keeping=Keeping(file=tmp_path / "a.pt"))
+    first = train_motion_module(patched, clips(), prompts(), replace(SETTINGS, steps=2), run=run)
+    sigmas = model.model.model_sampling.sigmas
+    before = sigmas.clone()
+    try:
+        sigmas.mul_(1 + 1e-7)
+        further = train_motion_module(elsewhere, clips(), prompts(), replace(SETTINGS, steps=3), run=run)
+    finally:
+        sigmas.copy_(before)
+    assert further.losses[:2] == first.losses and further.steps == 3

@@ -90,11 +90,19 @@ def weights_of(model: ModelPatcher, dtype: torch.dtype | None = torch.float32) -
     return state
 
 
+COMPUTED = "model_sampling."
+"""What the names of a model's noise levels begin with."""
+
+
 def tensors_of(model: ModelPatcher) -> Iterator[tuple[str, Tensor]]:
-    """All tensors that decide what a model and those that travel with it do: weights, and patches with their strengths."""
+    """All tensors that decide what a model and those that travel with it do: weights, and patches with their strengths.
+
+    They come in the same order in every process and on every machine: the host adds the patches of a LoRA in that of a set. The
+    noise levels are left out: the host computes them, and on another machine their last digit may be another.
+    """
     for part in (model, *model.get_nested_additional_models()):
-        yield from part.model.state_dict().items()
-        for key, patches in part.patches.items():
+        yield from ((name, value) for name, value in part.model.state_dict().items() if not name.startswith(COMPUTED))
+        for key, patches in sorted(part.patches.items()):
             for strength, patch, *_ in patches:
                 held = getattr(patch, "weights", patch)
                 values = held if isinstance(held, list | tuple) else (held,)
