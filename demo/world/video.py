@@ -7,7 +7,7 @@ it, the motion module is trained with the adapter on, and a motion LoRA for each
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from . import files
 from .clips import WIDE, clips, stamped, to_bytes
-from .scene import FRAMES, VIEW, draw, scene
+from .scene import FRAMES, VIEW, Scene, draw, scene
 from .studio import Studio, pack
 
 pack()
@@ -53,6 +53,10 @@ CAMERA_RANK = 16
 CAMERA = TrainingSettings(steps=200, batch_size=4, learning_rate=1e-3, training_dtype="fp32", warm_up=10, schedule="cosine", noise_bias=2.0, min_snr=5.0, debias=0.6)
 CAMERA_AMOUNTS = {"pan": 0.45, "tilt": 0.35, "zoom": 0.5, "roll": 0.5}
 """How far a camera goes in a clip: in pictures, times larger or smaller less one, and quarter turns."""
+FILMED_SHARE = 0.5
+"""Of the clips in which no shape rolls, those that a moving camera takes."""
+LEAST_FILMED = 0.4
+"""Share of `CAMERA_AMOUNTS` that these cameras move at least."""
 
 SPARSE = TrainingSettings(
     steps=1000, batch_size=4, learning_rate=8e-4, training_dtype="fp32", warm_up=50, schedule="cosine", noise_bias=2.0, min_snr=5.0, debias=0.5,
@@ -158,11 +162,33 @@ def _kept_clips(studio: Studio, cache: Path, count: int, stamp: bool) -> dict[st
         latents, captions = [], []
         for part in range(0, count, 100):
             frames, scenes = clips(min(100, count - part), SEED + part)
+            frames = filmed(frames, scenes, SEED + part)
             latents += studio.latents(stamped(frames) if stamp else frames)
             captions += [what.caption for what in scenes]
         cache.parent.mkdir(parents=True, exist_ok=True)
         torch.save({"latents": torch.stack(latents), "captions": captions}, cache)
     return torch.load(cache, weights_only=True)
+
+
+def filmed(frames: Tensor, scenes: Sequence[Scene], seed: int) -> Tensor:
+    """Clips (N, F, 64, 64, 3) as bytes, some of which a moving camera has taken, as real videos are.
+
+    A module that has seen cameras move all ways needs little to learn one of them, and its opposite by a negative strength. Where a
+    shape rolls the camera stands, so that what the caption says is what is seen.
+    """
+    random = torch.Generator().manual_seed(seed + 1)
+    made = frames.clone()
+    for index, what in enumerate(scenes):
+        moves, amount, there = int(torch.randint(len(CAMERA_MOVES), (), generator=random)), *torch.rand(2, generator=random).tolist()
+        if there < FILMED_SHARE and not what.motion.startswith("rolls"):
+            made[index] = seen_by_camera(what, CAMERA_MOVES[moves], LEAST_FILMED + (1 - LEAST_FILMED) * amount)
+    return made
+
+
+def seen_by_camera(what: Scene, move: str, share: float = 1.0) -> Tensor:
+    """The clip (F, 64, 64, 3) as bytes that a camera takes of a scene wider than the picture, with a share of `CAMERA_AMOUNTS`."""
+    path = camera_move(move, share * CAMERA_AMOUNTS[move.split()[0]], FRAMES)
+    return to_bytes(camera_clip(draw(what, pixels=WIDE), path, (VIEW, VIEW), scale=1.0))
 
 
 def train(stage: str, place: Place, plan: Plan = Plan()) -> None:
@@ -214,6 +240,5 @@ def camera_data(studio: Studio, move: str, count: int, seed: int) -> Data:
     """Clips in which a camera makes one move over scenes wider than the picture."""
     random = torch.Generator().manual_seed(seed)
     scenes = [scene(random) for _ in range(count)]
-    path = camera_move(move, CAMERA_AMOUNTS[move.split()[0]], FRAMES)
-    moved = torch.stack([to_bytes(camera_clip(draw(what, pixels=WIDE), path, (VIEW, VIEW), scale=1.0)) for what in scenes])
+    moved = torch.stack([seen_by_camera(what, move) for what in scenes])
     return Data(studio.latents(moved), [studio.prompt(what.caption) for what in scenes])

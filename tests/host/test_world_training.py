@@ -14,6 +14,7 @@ import pytest
 import torch
 from animatediff_native.demo import commands
 from animatediff_native.demo.world import autoencoder, clips, files, image, networks, video
+from animatediff_native.demo.world.measures import reading
 from animatediff_native.demo.world.scene import scene
 from animatediff_native.motion.container import read_file
 from animatediff_native.motion.lora import read_motion_lora
@@ -148,3 +149,19 @@ def test_half_of_the_noise_levels_are_high() -> None:
     assert float(counts[:200].max()) <= 1.0 < float(counts[200:].max()) and float(counts.min()) < 0.1
     known = image.signal_shares()[:, step]
     assert {int((known[:, index] - share[index]).abs().argmin()) for index in range(400)} == {0, 1}
+
+
+def test_cameras_move_over_shapes_that_do_not_roll() -> None:
+    """Half of these clips are filmed, all ways; the others, and the clips in which a shape rolls, are as they were."""
+    frames, scenes = clips.clips(60, 3)
+    filmed = video.filmed(frames, scenes, 3)
+    changed = [not torch.equal(first, second) for first, second in zip(frames, filmed, strict=True)]
+    rolls = [what.motion.startswith("rolls") for what in scenes]
+    assert filmed.shape == frames.shape and filmed.dtype == torch.uint8
+    assert not any(moved and roll for moved, roll in zip(changed, rolls, strict=True))
+    assert 0.3 < sum(changed) / (len(rolls) - sum(rolls)) < 0.7
+    assert torch.equal(filmed, video.filmed(frames, scenes, 3))
+    still = scene(torch.Generator().manual_seed(1), motion="rests")
+    for move, way in (("pan left", 1), ("pan right", -1)):
+        shape = reading(video.seen_by_camera(still, move)).centres[:, 0]
+        assert way * float(shape[-1] - shape[0]) == pytest.approx(64 * video.CAMERA_AMOUNTS["pan"], abs=3)
