@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -24,6 +25,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="not used here")
     parser.add_argument("--seeds", type=int, default=32, help="samples per claim")
     parser.add_argument("--weights", type=Path, help="a folder of other trained files than those of demo/world/weights")
+    parser.add_argument("--steps", type=int, help="of each sample, instead of what demo/world/trials.py says")
     given = parser.parse_args()
     sys.argv = sys.argv[:1]  # the host reads the command line too
     sys.path.insert(0, os.environ["COMFYUI_PATH"])
@@ -31,9 +33,12 @@ def main() -> int:
 
     args.cpu = True
     sys.path.append(str(REPOSITORY))  # last: nothing of ours may hide the host
+    from demo.world.files import WEIGHTS
     from demo.world.trials import PARTS, Trials
 
-    trials, failed = Trials(given.seeds, given.weights) if given.weights else Trials(given.seeds), 0
+    trials, failed = Trials(given.seeds, given.weights or WEIGHTS), 0
+    if given.steps:
+        trials.sampling = replace(trials.sampling, steps=given.steps)
     print("| claim | mean | spread | limit | holds |\n|---|---|---|---|---|", flush=True)
     for part in given.parts or PARTS:
         begun = time.monotonic()

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from .autoencoder import SD15_SCALE
 from .image import encode
+from .prompts import SETTINGS
 from .scene import FRAMES, VIEW
 
 NAME = "animatediff_native"
@@ -39,12 +40,12 @@ def pack() -> ModuleType:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the world is sampled, for all pictures and figures."""
+    """How the world is sampled, for all pictures and figures; as the graphs of the demo are."""
 
-    steps: int = 20
-    cfg: float = 3.0
-    sampler: str = "ddim"
-    scheduler: str = "normal"
+    steps: int = SETTINGS["steps"]
+    cfg: float = SETTINGS["cfg"]
+    sampler: str = SETTINGS["sampler_name"]
+    scheduler: str = SETTINGS["scheduler"]
 
 
 @dataclass

@@ -20,7 +20,7 @@ from . import files
 from .clips import clips, to_floats
 from .measures import displacement, path_length, picture_distance, reading, stamp
 from .scene import COLOURS, FRAMES, GROUNDS, KINDS, scene
-from .studio import Studio, pack
+from .studio import Sampling, Studio, pack
 
 pack()
 from animatediff_native.motion.config import Overrides  # noqa: E402
@@ -46,6 +46,7 @@ SIGNS = {
 ROLLING_BALL = "a big red ball rolls to the right over a green hill"
 SHOWN = {"colour": "red", "kind": "ball", "size": "big", "motion": "rolls to the right", "ground": "green hill"}
 LONG, WINDOW, OVERLAP = 64, 16, 4
+FEW_STEPS = Sampling(steps=10)
 AT_LEAST, AT_MOST = ">=", "<="
 SCENES = 9  # seed of captions of all sorts
 
@@ -96,10 +97,12 @@ class Trials:
     Attributes:
         seeds: how many samples a claim is judged by.
         folder: of the trained files.
+        sampling: of all samples. Fewer steps than the demo takes: the table has some 1,600 animations.
     """
 
     seeds: int = 32
     folder: Path = files.WEIGHTS
+    sampling: Sampling = FEW_STEPS
     _sampled: dict[Any, list[Tensor]] = field(default_factory=dict[Any, list[Tensor]])
 
     @cached_property
@@ -120,10 +123,14 @@ class Trials:
         """The MODEL with the motion module."""
         return animate(self.studio.model, self.module(overrides, **loras), context)
 
+    def sample(self, model: ModelPatcher, caption: str, seed: int, frames: int = FRAMES, **conds: Any) -> Tensor:
+        """As `Studio.sample`, with this table's settings."""
+        return self.studio.sample(model, caption, seed, frames, self.sampling, **conds)
+
     def animations(self, key: str, model: ModelPatcher, caption: Callable[[int], str], frames: int = FRAMES, seeds: int = 0) -> list[Tensor]:
         """One animation per seed; those with the same key are sampled once."""
         if key not in self._sampled:
-            self._sampled[key] = [self.studio.sample(model, caption(seed), seed, frames) for seed in range(seeds or self.seeds)]
+            self._sampled[key] = [self.sample(model, caption(seed), seed, frames) for seed in range(seeds or self.seeds)]
         return self._sampled[key]
 
 
@@ -144,7 +151,7 @@ def image_rows(trials: Trials) -> Iterator[Row]:
     resting = [Words(list(COLOURS)[seed % 4], KINDS[seed % 3], GROUNDS[seed // 2 % 3], still(seed)) for seed in range(trials.seeds)]
     mixed = [Words(what.colour, what.kind, what.ground, what.caption) for what in (scene(scenes) for _ in range(trials.seeds))]
     for captions, words, limit in (("resting shapes", resting, 0.9), ("all captions", mixed, None)):
-        read = [reading(trials.studio.sample(trials.studio.model, what.caption, seed, 1)) for seed, what in enumerate(words)]
+        read = [reading(trials.sample(trials.studio.model, what.caption, seed, 1)) for seed, what in enumerate(words)]
         both = list(zip([found.shapes[0] for found in read], words, strict=True))
         yield Row(f"image, {captions}: prompted colour", [shape.colour == what.colour for shape, what in both])
         yield Row(f"image, {captions}: prompted kind", [shape.kind == what.kind for shape, what in both])
@@ -237,7 +244,7 @@ def sparse_rows(trials: Trials) -> Iterator[Row]:
         for seed, target in enumerate(targets):
             prompts, images = (studio.prompt(ROLLING_BALL), studio.prompt("")), target[list(pinned)]
             *conds, _ = apply_sparse_control(*prompts, control, images, studio.vae, settings, 1.0, (0.0, 1.0), FRAMES)
-            made = studio.sample(model, "", seed, positive=conds[0], negative=conds[1])
+            made = trials.sample(model, "", seed, positive=conds[0], negative=conds[1])
             own, others = picture_distance(made[list(pinned)], images), picture_distance(free[:, list(pinned)], images)
             shares.append(float((others > own).float().mean(dim=0).amin()))
             motions.append(_way(made) > 0.2)
