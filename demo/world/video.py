@@ -35,7 +35,10 @@ from animatediff_native.training.stages.motion_module import train_motion_module
 SEED = 41
 TELL_EVERY = 50  # steps
 ADAPTER_RANK = 16  # of 64 channels; the public adapter has 128 of 320 to 1280
-ADAPTER = TrainingSettings(steps=300, batch_size=8, learning_rate=2e-3, training_dtype="fp32", warm_up=20, schedule="cosine", average=0.98)
+ADAPTER = TrainingSettings(
+    steps=400, batch_size=8, learning_rate=2e-3, training_dtype="fp32", warm_up=20, schedule="cosine", noise_bias=2.0, min_snr=5.0, debias=0.6,
+    average=0.98,
+)  # fmt: skip
 MOTION = TrainingSettings(
     steps=6000,
     batch_size=4,
