@@ -258,6 +258,10 @@ class MotionTrainingOptions(io.ComfyNode):
             "Power by which noise levels count more the more noise they have. 0 is off, 0.5 debiased estimation: how things move is learnt "
             "sooner."
         )
+        backwards = (
+            "For motion LoRAs: clips that are shown backwards, with the LoRA at strength -1, so that a negative strength makes the opposite "
+            "move. 0.5 for camera moves."
+        )
         norm = "Largest norm of all gradients together, 0 for no limit."
         return io.Schema(
             node_id="MotionTrainingOptions",
@@ -276,6 +280,7 @@ class MotionTrainingOptions(io.ComfyNode):
                 number("debias", 0.0, 0.0, 1.0, debias, advanced=True),
                 number("gradient_limit", 1.0, 0.0, 1000.0, norm, advanced=True),
                 number("weight_decay", 0.01, 0.0, 1.0, "Of AdamW.", step=0.001, advanced=True),
+                share("reversal", 0.0, backwards),
             ],
             outputs=[OptionsSocket.Output("options", tooltip="For a training node.")],
         )
@@ -292,11 +297,13 @@ class MotionTrainingOptions(io.ComfyNode):
         debias: float,
         gradient_limit: float,
         weight_decay: float,
+        reversal: float = 0.0,
         empty_prompt: Any = None,
     ) -> io.NodeOutput:
         settings = replace(
             TrainingSettings(), noise_bias=noise_bias, schedule=schedule, warm_up=warm_up, average=average,
             caption_dropout=caption_dropout, min_snr=min_snr, debias=debias, gradient_limit=gradient_limit, weight_decay=weight_decay,
+            reversal=reversal,
         )  # fmt: skip
         return io.NodeOutput(TrainingOptions(settings, empty_prompt))
 

@@ -161,9 +161,9 @@ def image_rows(trials: Trials) -> Iterator[Row]:
 
 
 def _apart(animations: Sequence[Tensor]) -> float:
-    """How far apart the first frames of independent samples are."""
-    firsts = torch.stack([frames[0] for frames in animations])
-    return float(torch.cat([picture_distance(firsts[:-k], firsts[k:]) for k in (1, 2, 3)]).mean())
+    """How far apart the frames of independent samples are that come at the same time."""
+    made = torch.stack(list(animations))
+    return float(torch.cat([picture_distance(made[:-k], made[k:]).flatten() for k in (1, 2, 3)]).mean())
 
 
 def _way(frames: Tensor) -> float:
@@ -174,6 +174,8 @@ def _way(frames: Tensor) -> float:
 def motion_rows(trials: Trials) -> Iterator[Row]:
     """2. With the motion module frames belong together and move as the prompt says; without it they do not."""
     wanted = statistics.fmean(abs(_way(to_floats(made).movedim(1, -1))) for made in clips(16, 5, motion="rolls to the right")[0])
+    drawn = list(to_floats(clips(trials.seeds, 6, **SHOWN)[0]).movedim(2, -1))
+    yield Row("training clips: neighbours / independent clips", [float(frame_distances(frames).mean()) / _apart(drawn) for frames in drawn])
     limits = {"with": (AT_MOST, 0.35, AT_LEAST, 0.9), "without": (AT_LEAST, 0.7, AT_MOST, 0.7)}
     for name, model in (("with", trials.animated()), ("without", trials.studio.model)):
         together, ratio, as_said, share = limits[name]

@@ -1,7 +1,7 @@
 """What the small world learns from clips: domain adapter, motion module and camera LoRAs, by this pack's own training.
 
 The recipe is the paper's (arXiv 2307.04725, sections 4.1 to 4.3): the clips carry a stamp that pictures do not; the adapter learns
-it, the motion module is trained with the adapter on, and a motion LoRA for each camera move is trained on clips without it.
+it, and the motion module and a motion LoRA for each camera move are trained with the adapter on.
 `train` calls it.
 """
 
@@ -53,7 +53,10 @@ MOTION = TrainingSettings(
     caption_dropout=0.1,
 )
 CAMERA_RANK = 16
-CAMERA = TrainingSettings(steps=200, batch_size=4, learning_rate=1e-3, training_dtype="fp32", warm_up=10, schedule="cosine", noise_bias=2.0, min_snr=5.0, debias=0.6)
+CAMERA = TrainingSettings(
+    steps=200, batch_size=4, learning_rate=5e-3, training_dtype="fp32", warm_up=10, schedule="cosine", noise_bias=2.0, min_snr=5.0, debias=0.6,
+    reversal=0.5,
+)  # fmt: skip
 CAMERA_AMOUNTS = {"pan": 0.45, "tilt": 0.35, "zoom": 0.5, "roll": 0.5}
 """How far a camera goes in a clip: in pictures, times larger or smaller less one, and quarter turns."""
 FILMED_SHARE = 0.5
@@ -224,13 +227,17 @@ def motion_module(studio: Studio, place: Place, plan: Plan) -> Trained:
 
 
 def camera_loras(studio: Studio, place: Place, plan: Plan) -> None:
-    """Stage 3: a motion LoRA for each camera move, on clips that a moving crop makes. They have no stamp, so no adapter is on."""
+    """Stage 3: a motion LoRA for each camera move, on clips that a moving crop makes.
+
+    They carry the stamp and the adapter is on, as for the motion module: how the camera moves is then all that is new in them.
+    """
     motion = load_motion_module(plan.file("motion_module"))
+    adapted, _ = with_domain_adapter(studio.model, plan.file("domain_adapter"), 1.0)
     for number, move in enumerate(plan.moves):
         place.report(move)
         data = camera_data(studio, move, plan.camera_clips, SEED + 1000 * (number + 1))
         run = place.run(studio, file_name(move))
-        trained = train_motion_lora(studio.model, motion, data.latents, data.positive, place.share(plan.camera), CAMERA_RANK, run)
+        trained = train_motion_lora(adapted, motion, data.latents, data.positive, place.share(plan.camera), CAMERA_RANK, run)
         place.export(trained, file_name(move), plan)
 
 
@@ -243,5 +250,5 @@ def camera_data(studio: Studio, move: str, count: int, seed: int) -> Data:
     """Clips in which a camera makes one move over scenes wider than the picture."""
     random = torch.Generator().manual_seed(seed)
     scenes = [scene(random) for _ in range(count)]
-    moved = torch.stack([seen_by_camera(what, move) for what in scenes])
+    moved = stamped(torch.stack([seen_by_camera(what, move) for what in scenes]))
     return Data(studio.latents(moved), [studio.prompt(what.caption) for what in scenes])

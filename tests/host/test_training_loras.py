@@ -16,6 +16,7 @@ from animatediff_native.training.loop.watch import Keeping
 from animatediff_native.training.stages.clips import Run
 from animatediff_native.training.stages.domain_adapter import train_domain_adapter
 from animatediff_native.training.stages.motion_lora import train_motion_lora
+from animatediff_native.training.stages.motion_module import train_motion_module
 from animatediff_tests.host.test_training import clips, prompts, same
 from animatediff_tests.tiny import CHANNELS
 from safetensors.torch import save_file
@@ -77,6 +78,33 @@ def test_loras_learn_with_checkpointing_as_without(model, motion):
     assert same(loras[0].tensors, loras[1].tensors) < 1e-6
     adapters = [train_domain_adapter(model, clips(), prompts(), how, rank=4) for how in (settings, twice)]
     assert same(adapters[0].tensors, adapters[1].tensors) < 1e-6
+
+
+def test_clips_shown_backwards_teach_the_opposite_strength(model, motion):
+    """Backwards at -1 is forwards at 1 on the clips turned round: losses, and the LoRA but for its sign."""
+    moving = [torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(seed)) for seed in range(2)]
+    turned = [clip.flip(0) for clip in moving]
+
+    def train(latents, reversal, **changes):
+        return train_motion_lora(model, motion, latents, prompts(), replace(SETTINGS, reversal=reversal, **changes), rank=4)
+
+    for changes in ({}, {"gradient_checkpointing": True}):
+        backwards, forwards = train(moving, 1.0, **changes), train(turned, 1e-9, **changes)
+        assert backwards.losses == pytest.approx(forwards.losses, rel=1e-6)
+        assert backwards.losses != pytest.approx(train(moving, 1e-9).losses, rel=1e-3)
+        for key, tensor in backwards.tensors.items():
+            sign = -1 if key.endswith("up.weight") else 1
+            assert torch.allclose(sign * tensor, forwards.tensors[key], atol=1e-6)
+    assert train(moving, 0.5).losses not in (backwards.losses, forwards.losses)
+
+
+def test_only_a_motion_lora_is_shown_clips_backwards(model):
+    backwards = replace(SETTINGS, reversal=0.5)
+    for train in (train_domain_adapter, train_motion_module):
+        with pytest.raises(ValueError, match=r"reversal is for motion LoRAs, which can act at strength -1; got 0\.5\. Set it to 0"):
+            train(model, clips(), prompts(), backwards)
+    with pytest.raises(ValueError, match=r"reversal is a share from 0 to 1, got 2\. Set it"):
+        replace(SETTINGS, reversal=2.0)
 
 
 def test_a_module_of_another_base_and_an_impossible_rank_are_refused(model, sdxl_model, motion):

@@ -25,12 +25,14 @@ class Draw(NamedTuple):
         clip: its number.
         level: its noise level, an index into the table of the noise schedule: 0 is the least noise.
         untold: whether it is shown without its caption.
+        backwards: whether it is shown from its last frame to its first, at strength -1.
         random: for its noise.
     """
 
     clip: int
     level: int
     untold: bool
+    backwards: bool
     random: torch.Generator
 
 
@@ -70,8 +72,9 @@ class Lottery:
         share = (shift + item / self.per_step) % 1.0
         random = generator(seed, step, item)
         untold = float(torch.rand((), generator=random)) < self.settings.caption_dropout
+        backwards = self.settings.reversal > 0 and float(torch.rand((), generator=random)) < self.settings.reversal
         clip = self._order(position // self.clips)[position % self.clips]
-        return Draw(clip, level_of(share, self.levels, self.settings.noise_bias), untold, random)
+        return Draw(clip, level_of(share, self.levels, self.settings.noise_bias), untold, backwards, random)
 
     def _order(self, epoch: int) -> list[int]:
         """The clips in the order of one time round; only the last is remembered."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -12,17 +15,36 @@ from .settings import TrainingSettings
 from .watch import Watch
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What of a clip a step sees.
+
+    Attributes:
+        pictures: how many frames of a clip are taken as pictures of their own; 0 takes the clip as it is.
+        turn: told before each clip whether it comes backwards, and what is trained acts at strength -1; None where that has no strength.
+    """
+
+    pictures: int = 0
+    turn: Callable[[bool], None] | None = None
+
+    def frames(self, count: int, draw: Draw) -> list[int] | None:
+        """Which of ``count`` frames, in which order; None for all as they are."""
+        if self.pictures:
+            return torch.randperm(count, generator=draw.random)[: self.pictures].tolist()
+        return list(reversed(range(count))) if draw.backwards else None
+
+
 class ClipProblem:
     """Clips, and a model inside a sampling run that is to predict their noise; see ``run.Problem``.
 
     Args:
-        pictures: how many frames of a clip are taken as pictures of their own; 0 takes the clip as it is.
+        seen: what of a clip is evaluated, and how.
     """
 
     def __init__(
-        self, evaluation: Evaluation, settings: TrainingSettings, parameters: dict[str, nn.Parameter], pictures: int = 0
+        self, evaluation: Evaluation, settings: TrainingSettings, parameters: dict[str, nn.Parameter], seen: Seen = Seen()
     ) -> None:
-        self.pictures = pictures
+        self.seen = seen
         self.evaluation, self.settings, self._parameters = evaluation, settings, parameters
         self.criterion = loss_function(settings.loss_function)
         self.clips, self.levels = len(evaluation.latents), len(evaluation.sigmas)
@@ -38,9 +60,11 @@ class ClipProblem:
 
     def loss(self, draw: Draw) -> Tensor:
         """The distance between what the model put out and what it should have, in fp32, weighed by the noise level."""
-        length, *shape = self.evaluation.latents[draw.clip].shape
-        chosen = torch.randperm(length, generator=draw.random)[: self.pictures].tolist() if self.pictures else range(length)
-        noise = torch.randn(len(chosen), *shape, generator=draw.random)
-        found, wanted = self.evaluation.outputs(draw.clip, draw.level, noise, draw.untold, chosen if self.pictures else None)
+        frames, *shape = self.evaluation.latents[draw.clip].shape
+        chosen = self.seen.frames(frames, draw)
+        noise = torch.randn(frames if chosen is None else len(chosen), *shape, generator=draw.random)
+        if self.seen.turn is not None:
+            self.seen.turn(draw.backwards)
+        found, wanted = self.evaluation.outputs(draw.clip, draw.level, noise, draw.untold, chosen)
         sigma, slope = self.evaluation.sigmas[draw.level], self.evaluation.slopes[draw.level]
         return self.criterion(found, wanted) * snr_weight(sigma, slope, self.settings.min_snr, self.settings.debias)

@@ -37,6 +37,8 @@ class TrainingSettings:
             debiased estimation (arXiv 2310.08442).
         average: how slowly the moving average of the weights follows, 0 for none. The average is what is returned.
         caption_dropout: share of clips shown without their caption, for CFG; needs the conditioning of an empty prompt.
+        reversal: share of clips that a motion LoRA is shown backwards in time, at strength -1, so that a negative strength makes the
+            opposite move. In the manner of Concept Sliders, Gandikota et al. 2023, arXiv 2311.12092. 0 for other stages.
     """
 
     steps: int = 1000
@@ -58,6 +60,7 @@ class TrainingSettings:
     debias: float = 0.0
     average: float = 0.0
     caption_dropout: float = 0.0
+    reversal: float = 0.0
 
     def __post_init__(self) -> None:
         _one_of("optimizer", self.optimizer, OPTIMIZERS)
@@ -67,6 +70,9 @@ class TrainingSettings:
         for name in ("steps", "batch_size", "grad_accumulation_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}. Raise it.")
+        for name in ("caption_dropout", "reversal"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a share from 0 to 1, got {getattr(self, name):g}. Set it to one.")
         if self.learning_rate <= 0 or self.noise_bias <= 0:
             raise ValueError(
                 f"learning_rate and noise_bias must be more than 0, got {self.learning_rate} and {self.noise_bias}. Raise them."

@@ -14,7 +14,7 @@ from ...sampling.host.memory import ModelPatcher
 from ...sampling.modules.settings import family_of, settings_of
 from ..host.copies import tensors_of
 from ..host.guider import Clips, Evaluation, run_training
-from ..loop.problem import ClipProblem
+from ..loop.problem import ClipProblem, Seen
 from ..loop.processes import Processes
 from ..loop.run import Conditions, Loop
 from ..loop.settings import TrainingSettings
@@ -97,15 +97,17 @@ def train(
     settings: TrainingSettings,
     run: Run,
     parameters: Callable[[], dict[str, nn.Parameter]],
-    pictures: int = 0,
+    seen: Seen = Seen(),
 ) -> Trained:
     """Run the loop on a private MODEL; the tensors that come back are named as ``parameters``, asked for when all is loaded.
 
     Args:
         stage: and everything about it that must not change when it goes on.
-        pictures: how many frames of a clip are taken as pictures of their own; 0 takes the clip as it is.
+        seen: what of a clip is evaluated, and how.
     """
     settings = settings_for(settings, clips.untold)
+    if settings.reversal and seen.turn is None:
+        raise ValueError(f"reversal is for motion LoRAs, which can act at strength -1; got {settings.reversal:g}. Set it to 0.")
     captions = ((str(number), part[0]) for number, prompt in enumerate(clips.prompts) for part in prompt)
     given = {"captions": digest_of(captions), "models": digest_of(tensors_of(model))}
     marks = fingerprint(settings, clips.latents, stage, run.processes.count, given)
@@ -116,7 +118,7 @@ def train(
     loops: list[Loop] = []
 
     def inside(evaluation: Evaluation) -> None:
-        loops.append(Loop(ClipProblem(evaluation, settings, parameters(), pictures), conditions))
+        loops.append(Loop(ClipProblem(evaluation, settings, parameters(), seen), conditions))
         loops[0].run()
 
     run_training(model, clips, settings.gradient_checkpointing, inside)

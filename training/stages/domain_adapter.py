@@ -18,6 +18,7 @@ from ...sampling.run.remove import without_motion
 from ..host.adapters import put_changes
 from ..host.copies import private_copy
 from ..loop.draws import generator
+from ..loop.problem import Seen
 from ..loop.settings import TrainingSettings
 from ..loop.watch import Trained
 from .clips import Run, as_lora, check_rank, clips_of, train
@@ -63,5 +64,5 @@ def train_domain_adapter(
         def parameters() -> dict[str, nn.Parameter]:
             return {f"{name}.{part}": p for name, change in changes.items() for part, p in change.named_parameters()}
 
-        trained = train(f"domain adapter of rank {rank}", private, clips, settings, run, parameters, pictures)
+        trained = train(f"domain adapter of rank {rank}", private, clips, settings, run, parameters, Seen(pictures))
     return as_lora(trained, {name: name for name in changes}, rank)

@@ -6,7 +6,7 @@ whose strength is a curve does when sampling.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -26,6 +26,7 @@ from ..host.checkpointing import CheckpointedMotion
 from ..host.copies import private_copy, weights_of, wrapped
 from ..host.layers import MasterLayers
 from ..loop.draws import generator
+from ..loop.problem import Seen
 from ..loop.settings import TrainingSettings
 from ..loop.watch import Trained
 from .clips import Run, as_lora, check_rank, clips_of, train, warn_of_short_clips
@@ -63,7 +64,8 @@ def train_motion_lora(
     with torch.inference_mode(False):
         lora = _fresh(motion, rank, settings.seed)
         trainee = animate(private_copy(image_model, settings.training_dtype), _with_lora(motion, lora, settings.gradient_checkpointing))
-        trained = train(f"motion LoRA of rank {rank}", trainee, clips, settings, run, lambda: dict(lora.named_parameters()))
+        stage, seen = f"motion LoRA of rank {rank}", Seen(turn=_turning(lora))
+        trained = train(stage, trainee, clips, settings, run, lambda: dict(lora.named_parameters()), seen)
     names = {f"pairs.{name}": name.replace("/", ".") for name in lora.pairs}
     return as_lora(trained, names, rank)
 
@@ -77,6 +79,18 @@ def _fresh(motion: ModelPatcher, rank: int, seed: int) -> LowRankNetwork:
     for pair in lora.pairs.values():
         begin(pair.down, pair.up, random)  # type: ignore[arg-type]
     return lora.requires_grad_(True)
+
+
+def _turning(lora: LowRankNetwork) -> Callable[[bool], None]:
+    """Gives the LoRA a sign, and returns what sets it: True for -1."""
+    signs = [1.0]
+    for pair in lora.pairs.values():
+        pair.register_forward_hook(lambda _, given, out: out * signs[0])
+
+    def turn(backwards: bool) -> None:
+        signs[0] = -1.0 if backwards else 1.0
+
+    return turn
 
 
 def _with_lora(motion: ModelPatcher, lora: LowRankNetwork, checkpointing: bool) -> ModelPatcher:
