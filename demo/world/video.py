@@ -7,7 +7,7 @@ it, and the motion module and a motion LoRA for each camera move are trained wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -54,11 +54,13 @@ MOTION = TrainingSettings(
 )
 CAMERA_RANK = 16
 CAMERA = TrainingSettings(
-    steps=200, batch_size=4, learning_rate=5e-3, training_dtype="fp32", warm_up=10, schedule="cosine", noise_bias=2.0, min_snr=5.0, debias=0.6,
+    steps=400, batch_size=4, learning_rate=5e-3, training_dtype="fp32", warm_up=10, schedule="cosine", noise_bias=2.0, min_snr=5.0, debias=0.6,
     reversal=0.5,
 )  # fmt: skip
 CAMERA_AMOUNTS = {"pan": 0.45, "tilt": 0.35, "zoom": 0.5, "roll": 0.5}
 """How far a camera goes in a clip: in pictures, times larger or smaller less one, and quarter turns."""
+OPPOSITES = dict(zip(CAMERA_MOVES[::2], CAMERA_MOVES[1::2], strict=True))
+"""Every second camera move, and the one that it is backwards."""
 FILMED_SHARE = 0.5
 """Of the clips in which no shape rolls, those that a moving camera takes."""
 LEAST_FILMED = 0.4
@@ -76,14 +78,14 @@ class Plan:
 
     Attributes:
         clips: for the adapter, the motion module and SparseCtrl.
-        camera_clips: for each camera move.
-        moves: for which there is a LoRA.
+        camera_clips: for each pair of camera moves.
+        moves: that are trained, and their opposites.
     """
 
     weights: Path = files.WEIGHTS
     clips: int = 2400
     camera_clips: int = 40
-    moves: tuple[str, ...] = tuple(CAMERA_MOVES)
+    moves: Mapping[str, str] = field(default_factory=lambda: OPPOSITES)
     adapter: TrainingSettings = ADAPTER
     motion: TrainingSettings = MOTION
     camera: TrainingSettings = CAMERA
@@ -227,18 +229,26 @@ def motion_module(studio: Studio, place: Place, plan: Plan) -> Trained:
 
 
 def camera_loras(studio: Studio, place: Place, plan: Plan) -> None:
-    """Stage 3: a motion LoRA for each camera move, on clips that a moving crop makes.
+    """Stage 3: motion LoRAs for the camera moves, on clips that a moving crop makes.
 
-    They carry the stamp and the adapter is on, as for the motion module: how the camera moves is then all that is new in them.
+    They carry the stamp and the adapter is on, as for the motion module: how the camera moves is then all that is new in them. Half of
+    them are shown backwards at strength -1, so that a LoRA learns a move and its opposite, whose file is the same with its sign turned.
     """
     motion = load_motion_module(plan.file("motion_module"))
     adapted, _ = with_domain_adapter(studio.model, plan.file("domain_adapter"), 1.0)
-    for number, move in enumerate(plan.moves):
-        place.report(move)
+    for number, (move, opposite) in enumerate(plan.moves.items()):
+        place.report(f"{move}, and {opposite}")
         data = camera_data(studio, move, plan.camera_clips, SEED + 1000 * (number + 1))
         run = place.run(studio, file_name(move))
         trained = train_motion_lora(adapted, motion, data.latents, data.positive, place.share(plan.camera), CAMERA_RANK, run)
         place.export(trained, file_name(move), plan)
+        place.export(mirrored(trained), file_name(opposite), plan)
+
+
+def mirrored(lora: Trained) -> Trained:
+    """The LoRA that does at 1 what the other does at -1."""
+    tensors = {key: -tensor if key.endswith("up.weight") else tensor for key, tensor in lora.tensors.items()}
+    return replace(lora, tensors=tensors)
 
 
 def file_name(move: str) -> str:

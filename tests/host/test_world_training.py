@@ -25,7 +25,7 @@ from comfy.model_sampling import ModelSamplingDiscrete
 from safetensors.torch import load_file
 
 SHORT = {"steps": 2, "batch_size": 1, "warm_up": 0}
-MOVES = ("pan left", "zoom in")
+MOVES = {"pan left": "pan right", "zoom in": "zoom out"}
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +51,20 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[video.Plan]:
 
 def test_files_load(plan: video.Plan) -> None:
     assert family_of(load_motion_module(plan.file("motion_module"))).name == "v3"
-    for move in MOVES:
+    for move in (*MOVES, *MOVES.values()):
         lora = read_motion_lora(read_file(plan.file(video.file_name(move)), load_file))
         assert {tensor.shape[0] for key, tensor in lora.tensors.items() if key.endswith("down.weight")} == {video.CAMERA_RANK}
     assert load_sparse_control(plan.file("sparse_control_rgb")).config.kind == "rgb"
+
+
+def test_moves_and_their_opposites_have_mirrored_files(plan: video.Plan) -> None:
+    assert sorted(video.OPPOSITES.items()) == [
+        ("pan left", "pan right"), ("roll clockwise", "roll anticlockwise"), ("tilt up", "tilt down"), ("zoom in", "zoom out"),
+    ]  # fmt: skip
+    one, other = (files.load(video.file_name(move), plan.weights) for move in ("pan left", "pan right"))
+    assert one.keys() == other.keys() and any(tensor.any() for key, tensor in one.items() if key.endswith("up.weight"))
+    for key, tensor in one.items():
+        assert torch.equal(other[key], -tensor if key.endswith("up.weight") else tensor)
 
 
 def test_something_was_learnt(plan: video.Plan) -> None:
