@@ -37,7 +37,7 @@ MOVE, RANK, CLIPS = "pan left", 16, 20
 LIMIT, MINUTES = 0.95, 10.0
 PICTURE = 96  # pixels of a side: the view, and as much again as a camera goes
 SEED = 2026
-TRAINING = {"steps": 300, "learning_rate": 1e-3, "batch_size": 4, "training_dtype": "fp32", "gradient_checkpointing": False, "state_name": ""}
+TRAINING = {"steps": 300, "learning_rate": 5e-3, "batch_size": 4, "training_dtype": "fp32", "gradient_checkpointing": False, "state_name": ""}
 OPTIONS = {
     "noise_bias": 2.0, "schedule": "cosine", "warm_up": 10, "average": 0.0, "caption_dropout": 0.0, "min_snr": 5.0, "debias": 0.6,
     "gradient_limit": 1.0, "weight_decay": 0.01,
@@ -71,13 +71,13 @@ def training_prompt(graph: Mapping[str, Any], folder: str, rank: int = RANK, **c
     for kind in ("LoadImage", "RepeatImageBatch", "PrimitiveStringMultiline"):
         del made[by_kind[kind]]
     made["pictures"] = {"class_type": "LoadImageTextDataSetFromFolder", "inputs": {"folder": folder}}
-    made["options"] = {"class_type": "MotionTrainingOptions", "inputs": dict(OPTIONS)}
+    made[by_kind["MotionTrainingOptions"]]["inputs"].update(OPTIONS)
     for node in made.values():
         node["inputs"] = {name: INSTEAD.get(value, value) if isinstance(value, str) else value for name, value in node["inputs"].items()}
         if node["class_type"] == "CLIPTextEncode":
             node["inputs"]["text"] = ""
     made[by_kind["CameraClips"]]["inputs"].update(images=["pictures", 0], captions=["pictures", 1], move=MOVE, width=VIEW, height=VIEW)
-    made[by_kind["TrainMotionLoRA"]]["inputs"].update(TRAINING, rank=rank, options=["options", 0], **changes)
+    made[by_kind["TrainMotionLoRA"]]["inputs"].update(TRAINING, rank=rank, **changes)
     preview = made[by_kind["MotionTrainingPreview"]]["inputs"]
     preview.update(cfg=SETTINGS["cfg"])
     made[preview["positive"][0]]["inputs"]["text"] = RESTING

@@ -257,8 +257,8 @@ def file_name(move: str) -> str:
 
 
 def camera_data(studio: Studio, move: str, count: int, seed: int) -> Data:
-    """Clips in which a camera makes one move over scenes wider than the picture."""
+    """Clips in which a camera makes one move over scenes wider than the picture, in which nothing moves: as Camera Clips makes them of pictures."""
     random = torch.Generator().manual_seed(seed)
-    scenes = [scene(random) for _ in range(count)]
+    scenes = [scene(random, motion="rests") for _ in range(count)]
     moved = stamped(torch.stack([seen_by_camera(what, move) for what in scenes]))
     return Data(studio.latents(moved), [studio.prompt(what.caption) for what in scenes])
