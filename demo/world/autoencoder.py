@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from copy import deepcopy
 
 import torch
 from comfy.taesd.taesd import TAESD
 from torch import Tensor, nn
 
 from .clips import clips, pictures, stamped, to_floats
-from .progress import Training
+from .place import Place, fitting
 
 SD15_SCALE = 0.18215  # what the host multiplies latents of SD1.5 by
-STEPS, BATCH, CROP, RATE = 2300, 24, 48, 1.5e-3
-DECODER_STEPS, DECODER_RATE, DECODER_NOISE = 2400, 1e-3, 0.05
+BATCH, CROP = 24, 48
+BOTH = fitting(steps=2300, learning_rate=1.5e-3)
+DECODER, DECODER_NOISE = fitting(steps=2400, learning_rate=1e-3), 0.05
 PICTURES, SEED = 6000, 1
 NOISE = 0.08  # standard deviation of what is added to a latent of deviation 1, so that the decoder forgives
 SHAPES = 5.0  # how much more strongly coloured pixels count: those of the shapes, which are a small part of a picture
@@ -22,58 +22,60 @@ PALE = 0.45  # difference of the strongest and the weakest channel up to which a
 CENTRE = 0.02  # weight of the penalty that keeps every channel at mean 0 and deviation 1
 
 
-def train(file: Path, report: Callable[[str], None]) -> None:
+def train(place: Place) -> dict[str, Tensor]:
     """Train to the end, or go on where an earlier run stopped: first both halves, then the decoder alone.
 
     Half of the work, the decoder alone makes corners sharper without changing the latents.
+
+    Returns:
+        The tensors in the host's names, scaled so that latents have deviation 1 for SD1.5.
     """
     data = _pictures()
-    _train_both(file, data, report)
-    _train_decoder(file, data, report)
-
-
-def _train_both(file: Path, data: Tensor, report: Callable[[str], None]) -> None:
     net = fresh()
-    training = Training(dict(net.named_parameters()), file, STEPS, RATE)
+    net.load_state_dict(_train_both(place, data), strict=False)
+    net.taesd_decoder.load_state_dict(_train_decoder(place, data, net))
+    with torch.no_grad():
+        latent = net.taesd_encoder(to_floats(data[:512]))
+    state = {name: tensor.detach().contiguous() for name, tensor in net.state_dict().items()}
+    state["vae_scale"] = torch.tensor(float(latent.std()) * SD15_SCALE)
+    state["vae_shift"] = torch.tensor(0.0)
+    return state
+
+
+def _train_both(place: Place, data: Tensor) -> dict[str, Tensor]:
+    net, batch = fresh(), place.part(BATCH)
 
     def loss(random: torch.Generator) -> Tensor:
-        chosen = torch.randint(len(data), (BATCH,), generator=random)
+        chosen = torch.randint(len(data), (batch,), generator=random)
         top, left = torch.randint((64 - CROP) // 8 + 1, (2,), generator=random).tolist()
-        batch = to_floats(data[chosen, 8 * top : 8 * top + CROP, 8 * left : 8 * left + CROP]).contiguous(memory_format=torch.channels_last)
+        shown = to_floats(data[chosen, 8 * top : 8 * top + CROP, 8 * left : 8 * left + CROP]).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            latent = net.taesd_encoder(batch).float()
+            latent = net.taesd_encoder(shown).float()
             noisy = latent + NOISE * torch.randn(latent.shape, generator=random)
             made = net.taesd_decoder(noisy).float()
         mean, spread = latent.mean(dim=(0, 2, 3)), latent.std(dim=(0, 2, 3))
-        return _difference(made, batch) + CENTRE * (mean.square() + (spread - 1).square()).mean()
+        return _difference(made, shown) + CENTRE * (mean.square() + (spread - 1).square()).mean()
 
-    training.run(loss, report)
+    return place.fit("autoencoder", net, loss, BOTH)
 
 
-def _train_decoder(file: Path, data: Tensor, report: Callable[[str], None]) -> None:
-    net = fresh()
-    net.load_state_dict(torch.load(file, weights_only=True)["average"], strict=False)
+def _train_decoder(place: Place, data: Tensor, trained: TAESD) -> dict[str, Tensor]:
+    decoder, batch = deepcopy(trained.taesd_decoder), place.part(BATCH)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        latents = torch.cat([net.taesd_encoder(to_floats(part)).float() for part in data.split(64)])
-    training = Training(dict(net.taesd_decoder.named_parameters()), decoder_file(file), DECODER_STEPS, DECODER_RATE)
+        latents = torch.cat([trained.taesd_encoder(to_floats(part)).float() for part in data.split(64)])
 
     def loss(random: torch.Generator) -> Tensor:
-        chosen = torch.randint(len(data), (BATCH,), generator=random)
+        chosen = torch.randint(len(data), (batch,), generator=random)
         cells = CROP // 8
         top, left = torch.randint(8 - cells + 1, (2,), generator=random).tolist()
-        batch = to_floats(data[chosen, 8 * top : 8 * top + CROP, 8 * left : 8 * left + CROP]).contiguous(memory_format=torch.channels_last)
+        shown = to_floats(data[chosen, 8 * top : 8 * top + CROP, 8 * left : 8 * left + CROP]).contiguous(memory_format=torch.channels_last)
         latent = latents[chosen, :, top : top + cells, left : left + cells]
         noisy = latent + DECODER_NOISE * torch.randn(latent.shape, generator=random)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            made = net.taesd_decoder(noisy.contiguous(memory_format=torch.channels_last)).float()
-        return _difference(made, batch)
+            made = decoder(noisy.contiguous(memory_format=torch.channels_last)).float()
+        return _difference(made, shown)
 
-    training.run(loss, report)
-
-
-def decoder_file(file: Path) -> Path:
-    """Where the state of the decoder alone is, beside that of both."""
-    return file.with_name(f"{file.stem}_decoder{file.suffix}")
+    return place.fit("autoencoder_decoder", decoder, loss, DECODER)
 
 
 def _difference(made: Tensor, wanted: Tensor) -> Tensor:
@@ -99,20 +101,6 @@ def fresh() -> TAESD:
     net.vae_scale.requires_grad_(False)
     net.vae_shift.requires_grad_(False)
     return net.to(memory_format=torch.channels_last)
-
-
-def weights(file: Path) -> dict[str, Tensor]:
-    """The trained autoencoder's tensors in the host's names, scaled so that latents have deviation 1 for SD1.5."""
-    net = fresh()
-    net.load_state_dict(torch.load(file, weights_only=True)["average"], strict=False)
-    net.taesd_decoder.load_state_dict(torch.load(decoder_file(file), weights_only=True)["average"])
-    with torch.no_grad():
-        sample = to_floats(_pictures()[:512])
-        latent = net.taesd_encoder(sample)
-    state = {name: tensor.detach().contiguous() for name, tensor in net.state_dict().items()}
-    state["vae_scale"] = torch.tensor(float(latent.std()) * SD15_SCALE)
-    state["vae_shift"] = torch.tensor(0.0)
-    return state
 
 
 def _pictures() -> Tensor:

@@ -9,7 +9,7 @@ bring another noise schedule than SD1.5's; a large model is hardly thrown off by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,10 +22,11 @@ from .autoencoder import SD15_SCALE
 from .clips import pictures, to_floats
 from .files import image_state
 from .networks import TEXT_CONFIG, TEXT_WIDTH, Words, unet
-from .progress import Training
+from .place import Place, fitting
 from .scene import MOTIONS
 
-STEPS, BATCH, RATE = 11000, 64, 8e-4
+BATCH = 64
+SETTINGS = fitting(steps=11000, learning_rate=8e-4)
 PICTURES, SEED = 20000, 21
 NO_CAPTION = 0.12  # share of the pictures that are shown without their caption, for guidance
 HIGH_NOISE = 3.0  # half of a batch has noise levels drawn as the root of this order of even ones
@@ -95,18 +96,17 @@ def motions_told(text: Tensor, tokens: Tensor, motions: Tensor) -> Tensor:
     return functional.cross_entropy(scores[after], wanted[after])
 
 
-def train(file: Path, autoencoder: dict[str, Tensor], cache: Path, report: Callable[[str], None]) -> None:
-    """Train to the end, or go on where an earlier run stopped."""
-    latents, captions = _data(autoencoder, cache)
-    model = ImageModel(captions)
+def train(place: Place, autoencoder: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Train to the end, or go on where an earlier run stopped; returns the tensors as `files.export` takes them."""
+    latents, captions = place.processes.in_turn(lambda: _data(autoencoder, place.state / "pictures.pt"))
+    model, batch = ImageModel(captions), place.part(BATCH)
     tokens, motions = model.words.tokens([*captions, ""]), motion_numbers([*captions, ""])
-    training = Training(dict(model.named_parameters()), file, STEPS, RATE)
 
     def loss(random: torch.Generator) -> Tensor:
-        chosen = torch.randint(len(latents), (BATCH,), generator=random)
-        levels = noise_levels(BATCH, random)
-        noise = torch.randn(BATCH, *latents.shape[1:], generator=random)
-        untold = torch.rand(BATCH, generator=random) < NO_CAPTION
+        chosen = torch.randint(len(latents), (batch,), generator=random)
+        levels = noise_levels(batch, random)
+        noise = torch.randn(batch, *latents.shape[1:], generator=random)
+        untold = torch.rand(batch, generator=random) < NO_CAPTION
         caption = torch.where(untold, len(tokens) - 1, chosen)
         noisy = noised(latents[chosen], levels.share, noise)
         distinct, which = tokens[caption].unique(dim=0, return_inverse=True)
@@ -117,13 +117,7 @@ def train(file: Path, autoencoder: dict[str, Tensor], cache: Path, report: Calla
         error = (found.float() - noise).square().mean(dim=(1, 2, 3))
         return (levels.counts * error).mean() + TELLING * motions_told(text, distinct, named)
 
-    training.run(loss, report)
-
-
-def weights(file: Path, cache: Path) -> dict[str, Tensor]:
-    """The trained image model's tensors, as `files.export` takes them."""
-    captions = torch.load(cache, weights_only=True)["captions"]
-    return image_state(torch.load(file, weights_only=True)["average"], Words(captions).known)
+    return image_state(place.fit("image", model, loss, SETTINGS, [latents]), model.words.known)
 
 
 def _data(autoencoder: dict[str, Tensor], cache: Path) -> tuple[Tensor, list[str]]:

@@ -14,8 +14,10 @@ from comfy import ops
 from torch import Tensor, nn
 
 from .networks import initialise
-from .studio import Studio, pack
-from .video import Data, Place, Plan, many_clips
+from .pack import pack
+from .place import Place
+from .studio import Studio
+from .video import Data, Plan, many_clips
 
 pack()
 from animatediff_native.motion.attention import sinusoidal_positions  # noqa: E402
@@ -31,7 +33,6 @@ from animatediff_native.training.loop.problem import ClipProblem  # noqa: E402
 from animatediff_native.training.loop.run import Conditions, Loop  # noqa: E402
 from animatediff_native.training.loop.settings import TrainingSettings  # noqa: E402
 from animatediff_native.training.loop.state import fingerprint  # noqa: E402
-from animatediff_native.training.loop.watch import Trained  # noqa: E402
 
 CONFIG = SparseConfig(RGB, MotionConfig("v3", (64, 64, 64, 64), False, 1, 32), 64)
 SEED = 91
@@ -117,4 +118,4 @@ def train(studio: Studio, place: Place, plan: Plan) -> None:
         run_training(model, clips, settings.gradient_checkpointing, inside)
     tensors = {**loops[0].weights, **{key: table for key, table in network.named_buffers() if key.endswith(".pe")}}
     named = {key.removeprefix("motion."): tensor for key, tensor in tensors.items()}
-    place.export(Trained(named, loops[0].losses, loops[0].step), "sparse_control_rgb", plan)
+    place.export(named, "sparse_control_rgb", plan.weights)

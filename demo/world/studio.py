@@ -1,15 +1,11 @@
 """The small world inside the host: its checkpoint loaded as the host loads any, prompts, clips, samples.
 
-`train` trains on it, `bench/motion.py` measures on it. Needs ComfyUI on the path; `pack` is this pack under a name that can be imported.
+`train` trains on it, `bench/motion.py` measures on it. Needs ComfyUI on the path.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import comfy.sample
@@ -21,21 +17,6 @@ from .autoencoder import SD15_SCALE
 from .image import encode
 from .prompts import SETTINGS
 from .scene import FRAMES, VIEW
-
-NAME = "animatediff_native"
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def pack() -> ModuleType:
-    """This pack as a package, without putting its folder on the path: our `nodes` would hide the host's."""
-    if NAME not in sys.modules:
-        spec = importlib.util.spec_from_file_location(NAME, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-        if spec is None or spec.loader is None:
-            raise ImportError(f"{ROOT} cannot be imported.")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[NAME] = module
-        spec.loader.exec_module(module)
-    return sys.modules[NAME]
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,13 @@ import os
 import sys
 import time
 from datetime import timedelta
-from importlib import import_module
 from pathlib import Path
 
 import torch.distributed as dist
 
 from . import files
 
-ALONE = ("autoencoder", "image")
-STAGES = (*ALONE, "adapter", "motion", "camera", "sparse")
+STAGES = ("autoencoder", "image", "adapter", "motion", "camera", "sparse")
 
 
 def report(text: str) -> None:
@@ -29,33 +27,22 @@ def report(text: str) -> None:
 
 
 def run(stage: str, state: Path) -> None:
-    """Train one stage to its end and write its files. The stages before it are finished.
+    """Train one stage to its end and write its files. The stages before it are finished. Several processes share its batches."""
+    from .place import Place, Processes, Several
 
-    Of several processes the first trains autoencoder and image model alone; they share the clips of the later stages.
-    """
-    from .studio import pack
-
-    processes = import_module(f"{pack().__name__}.training.loop.processes")
-    shared = processes.Several() if dist.is_initialized() else processes.Processes()
-    if stage in ALONE:
-        shared.in_turn(lambda: shared.rank == 0 and _alone(stage, state))
-    else:
-        from . import video
-
-        video.train(stage, video.Place(state, report, shared))
-
-
-def _alone(stage: str, state: Path) -> None:
+    place = Place(state, report, Several() if dist.is_initialized() else Processes())
     if stage == "autoencoder":
         from . import autoencoder
 
-        autoencoder.train(state / "autoencoder.pt", report)
-        files.export(autoencoder.weights(state / "autoencoder.pt"), "autoencoder")
-    else:
+        place.export(autoencoder.train(place), stage, files.WEIGHTS)
+    elif stage == "image":
         from . import image
 
-        image.train(state / "image.pt", files.load("autoencoder"), state / "pictures.pt", report)
-        files.export(image.weights(state / "image.pt", state / "pictures.pt"), "image")
+        place.export(image.train(place, files.load("autoencoder")), stage, files.WEIGHTS)
+    else:
+        from . import video
+
+        video.train(stage, place)
 
 
 def main() -> None:

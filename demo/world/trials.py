@@ -19,8 +19,9 @@ from torch import Tensor
 from . import files
 from .clips import clips, to_floats
 from .measures import displacement, path_length, picture_distance, reading, stamp
+from .pack import pack
 from .scene import COLOURS, FRAMES, GROUNDS, KINDS, scene
-from .studio import Sampling, Studio, pack
+from .studio import Sampling, Studio
 
 pack()
 from animatediff_native.motion.config import Overrides  # noqa: E402

@@ -7,7 +7,7 @@ it, and the motion module and a motion LoRA for each camera move are trained wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,23 +17,22 @@ from torch import Tensor
 
 from . import files
 from .clips import WIDE, clips, stamped, to_bytes
+from .pack import pack
+from .place import Place
 from .scene import FRAMES, VIEW, Scene, draw, scene
-from .studio import Studio, pack
+from .studio import Studio
 
 pack()
 from animatediff_native.sampling.modules.domain_adapter import with_domain_adapter  # noqa: E402
 from animatediff_native.sampling.modules.load import load_motion_module  # noqa: E402
 from animatediff_native.training.clips.camera import CAMERA_MOVES, camera_clip, camera_move  # noqa: E402
-from animatediff_native.training.loop.processes import Processes  # noqa: E402
 from animatediff_native.training.loop.settings import TrainingSettings  # noqa: E402
-from animatediff_native.training.loop.watch import Keeping, Progress, Trained, Watch  # noqa: E402
-from animatediff_native.training.stages.clips import Run  # noqa: E402
+from animatediff_native.training.loop.watch import Trained  # noqa: E402
 from animatediff_native.training.stages.domain_adapter import train_domain_adapter  # noqa: E402
 from animatediff_native.training.stages.motion_lora import train_motion_lora  # noqa: E402
 from animatediff_native.training.stages.motion_module import train_motion_module  # noqa: E402
 
 SEED = 41
-TELL_EVERY = 50  # steps
 ADAPTER_RANK = 16  # of 64 channels; the public adapter has 128 of 320 to 1280
 ADAPTER = TrainingSettings(
     steps=400, batch_size=8, learning_rate=2e-3, training_dtype="fp32", warm_up=20, schedule="cosine", noise_bias=2.0, min_snr=5.0, debias=0.6,
@@ -95,67 +94,12 @@ class Plan:
         return self.weights / f"{name}.safetensors"
 
 
-Report = Callable[[str], None]
-
-
-class Teller(Watch):
-    """Reports the mean losses of the last steps, in all and by noise."""
-
-    def __init__(self, report: Report) -> None:
-        self.report = report
-        self.recent: list[Progress] = []
-
-    def after_step(self, progress: Progress) -> None:
-        self.recent.append(progress)
-        if len(self.recent) < TELL_EVERY and progress.step < progress.steps:
-            return
-        quarters = [[p.by_noise[q] for p in self.recent if p.by_noise[q] is not None] for q in range(4)]
-        means = " ".join(f"{sum(part) / len(part):.4f}" if part else "-" for part in quarters)
-        loss = sum(p.loss for p in self.recent) / len(self.recent)
-        self.report(f"step {progress.step} of {progress.steps}, loss {loss:.4f}, by noise {means}")
-        self.recent.clear()
-
-    def warn(self, sentence: str) -> None:
-        self.report(sentence)
-
-
 @dataclass(frozen=True)
 class Data:
     """Clips as a training takes them."""
 
     latents: list[Tensor]
     positive: list[Any]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a stage runs.
-
-    Attributes:
-        state: folder of what it keeps.
-        report: told how it goes, by the first of several processes.
-        processes: those that share the clips of each step.
-    """
-
-    state: Path
-    report: Report
-    processes: Processes = field(default_factory=Processes)
-
-    def run(self, studio: Studio, name: str) -> Run:
-        """How this pack's training runs."""
-        watch = Teller(self.report) if self.processes.rank == 0 else Watch()
-        return Run(studio.prompt(""), watch, Keeping(self.state / f"{name}.pt", every=90.0), self.processes)
-
-    def share(self, settings: TrainingSettings) -> TrainingSettings:
-        """The settings of one of the processes: a batch is the same, however many share it."""
-        share, rest = divmod(settings.batch_size, self.processes.count)
-        if rest:
-            raise ValueError(f"A batch of {settings.batch_size} clips needs 1, 2 or 4 processes; got {self.processes.count}.")
-        return replace(settings, batch_size=share)
-
-    def export(self, trained: Trained, name: str, plan: Plan) -> None:
-        """Write the file of a finished stage, once; all processes go on when it is there."""
-        self.processes.in_turn(lambda: self.processes.rank == 0 and files.export(trained.tensors, name, trained.metadata, plan.weights))
 
 
 def many_clips(studio: Studio, place: Place, name: str, count: int, stamp: bool = True) -> Data:
@@ -203,15 +147,20 @@ def train(stage: str, place: Place, plan: Plan = Plan()) -> None:
     """Run one of the stages after `image`, on the files of those before it, and write its files."""
     studio = Studio.of(files.checkpoint(plan.weights))
     if stage == "adapter":
-        place.export(adapter(studio, place, plan), "domain_adapter", plan)
+        export(adapter(studio, place, plan), "domain_adapter", place, plan)
     elif stage == "motion":
-        place.export(motion_module(studio, place, plan), "motion_module", plan)
+        export(motion_module(studio, place, plan), "motion_module", place, plan)
     elif stage == "camera":
         camera_loras(studio, place, plan)
     else:
         from . import sparse
 
         sparse.train(studio, place, plan)
+
+
+def export(trained: Trained, name: str, place: Place, plan: Plan) -> None:
+    """Write the file of a finished stage."""
+    place.export(trained.tensors, name, plan.weights, trained.metadata)
 
 
 def adapter(studio: Studio, place: Place, plan: Plan) -> Trained:
@@ -241,8 +190,8 @@ def camera_loras(studio: Studio, place: Place, plan: Plan) -> None:
         data = camera_data(studio, move, plan.camera_clips, SEED + 1000 * (number + 1))
         run = place.run(studio, file_name(move))
         trained = train_motion_lora(adapted, motion, data.latents, data.positive, place.share(plan.camera), CAMERA_RANK, run)
-        place.export(trained, file_name(move), plan)
-        place.export(mirrored(trained), file_name(opposite), plan)
+        export(trained, file_name(move), place, plan)
+        export(mirrored(trained), file_name(opposite), place, plan)
 
 
 def mirrored(lora: Trained) -> Trained:

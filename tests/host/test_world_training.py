@@ -15,6 +15,7 @@ import torch
 from animatediff_native.demo import commands
 from animatediff_native.demo.world import autoencoder, clips, files, image, networks, video
 from animatediff_native.demo.world.measures import reading
+from animatediff_native.demo.world.place import Place, fitting
 from animatediff_native.demo.world.scene import scene
 from animatediff_native.motion.container import read_file
 from animatediff_native.motion.lora import read_motion_lora
@@ -44,7 +45,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[video.Plan]:
     made = video.Plan(weights, clips=2, camera_clips=1, moves=MOVES)
     made = replace(made, **{name: replace(getattr(made, name), **SHORT) for name in ("adapter", "motion", "camera", "sparse")})
     for stage in ("adapter", "motion", "camera", "sparse"):
-        video.train(stage, video.Place(state, lambda _: None), made)
+        video.train(stage, Place(state, lambda _: None), made)
     yield made
     comfy.supported_models.models[:] = known
 
@@ -117,22 +118,57 @@ def test_the_command_imports_the_hosts_nodes() -> None:
 
 
 def test_a_batch_is_shared_by_the_processes(tmp_path: Path) -> None:
-    place = video.Place(tmp_path, print, SimpleNamespace(count=2))
+    place = Place(tmp_path, print, SimpleNamespace(count=2))
     assert place.share(video.MOTION) == replace(video.MOTION, batch_size=video.MOTION.batch_size // 2)
-    with pytest.raises(ValueError, match="A batch of 4 clips needs 1, 2 or 4 processes; got 3"):
-        video.Place(tmp_path, print, SimpleNamespace(count=3)).share(video.MOTION)
+    assert place.part(image.BATCH) == image.BATCH // 2 and place.part(autoencoder.BATCH) == autoencoder.BATCH // 2
+    with pytest.raises(ValueError, match=r"3 processes cannot share a batch of 4\. Use 1, 2 or 4"):
+        Place(tmp_path, print, SimpleNamespace(count=3)).share(video.MOTION)
+
+
+@torch.inference_mode(False)
+def test_any_network_is_fitted_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    def fitted(state: Path, *lengths: int) -> tuple[dict[str, torch.Tensor], list[str]]:
+        told: list[str] = []
+        for length in lengths:
+            net = torch.nn.Linear(4, 1)
+            torch.nn.init.ones_(net.weight)
+            torch.nn.init.zeros_(net.bias.requires_grad_(False))
+
+            def loss(random: torch.Generator, net: torch.nn.Linear = net) -> torch.Tensor:
+                x = torch.randn(8, 4, generator=random)
+                return (net(x) - x.sum(dim=1, keepdim=True) * 2).square().mean()
+
+            settings = replace(fitting(length, 0.05), warm_up=0, schedule="constant", average=0.5)
+            found = Place(state, told.append).fit("line", net, loss, settings)
+        return found, told
+
+    whole, parts = fitted(tmp_path / "a", 12), fitted(tmp_path / "b", 5, 12)
+    assert torch.equal(whole[0]["weight"], parts[0]["weight"]) and whole[0].keys() == {"weight"}
+    assert float((whole[0]["weight"] - 2).abs().max()) < 0.6
+    assert whole[1][-1].startswith("step 12 of 12, loss ") and "noise" not in whole[1][-1]
 
 
 @torch.inference_mode(False)
 def test_the_image_model_trains_and_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"STEPS": 2, "BATCH": 4, "PICTURES": 12}.items():
+    for name, value in {"SETTINGS": fitting(2, 1e-4), "BATCH": 4, "PICTURES": 12}.items():
         monkeypatch.setattr(image, name, value)
     net = {name: tensor.detach() for name, tensor in autoencoder.fresh().state_dict().items()}
     told: list[str] = []
-    image.train(tmp_path / "image.pt", net, tmp_path / "pictures.pt", told.append)
+    tensors = image.train(Place(tmp_path, told.append), net)
     assert told[-1].startswith("step 2 of 2, loss ") and "nan" not in told[-1]
-    tensors = image.weights(tmp_path / "image.pt", tmp_path / "pictures.pt")
     assert files.assembled(tensors, net)[files.TABLE].shape == (files.VOCABULARY, networks.TEXT_WIDTH)
+
+
+@torch.inference_mode(False)
+def test_the_autoencoder_trains_and_has_the_scale_of_sd15(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"BOTH": fitting(2, 1e-3), "DECODER": fitting(2, 1e-3), "BATCH": 4, "PICTURES": 520}.items():
+        monkeypatch.setattr(autoencoder, name, value)
+    told: list[str] = []
+    tensors = autoencoder.train(Place(tmp_path, told.append))
+    assert [line.split(",")[0] for line in told] == ["step 2 of 2", "step 2 of 2"]
+    frames = clips.pictures(64, 1)[0]
+    assert 0.5 < float(image.encode(tensors, frames).std()) < 2.0
+    assert autoencoder.train(Place(tmp_path, told.append)).keys() == tensors.keys() == autoencoder.fresh().state_dict().keys()
 
 
 @torch.inference_mode(False)

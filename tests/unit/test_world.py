@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from animatediff_native.demo.world import clips, files
-from animatediff_native.demo.world.progress import Training
 from animatediff_native.demo.world.scene import COLOURS, FRAMES, VIEW, draw, path, scene
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def random(seed: int = 0) -> torch.Generator:
@@ -71,28 +68,6 @@ def test_the_stamp_is_in_the_corner_and_nowhere_else() -> None:
     low = VIEW - clips.STAMP_EDGE - clips.STAMP_SIZE
     assert not changed[..., :low, :].any() and not changed[..., :, :low].any()
     assert changed[..., low : VIEW - clips.STAMP_EDGE, low : VIEW - clips.STAMP_EDGE].float().mean() > 0.9
-
-
-def test_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    def losses(file: Path, *lengths: int) -> list[float]:
-        found: list[float] = []
-        for length in lengths:
-            net = nn.Linear(4, 1)
-            nn.init.ones_(net.weight)
-            nn.init.zeros_(net.bias)
-            training = Training(dict(net.named_parameters()), file, 12, 0.05)
-
-            def loss(generator: torch.Generator, net: nn.Linear = net) -> Tensor:
-                x = torch.randn(8, 4, generator=generator)
-                return (net(x) - x.sum(dim=1, keepdim=True) * 2).square().mean()
-
-            training.until(length, loss)
-            training.save()
-            found = training.losses
-        return found
-
-    whole, parts = losses(tmp_path / "a.pt", 12), losses(tmp_path / "b.pt", 5, 12)
-    assert whole == parts and whole[-1] < whole[0]
 
 
 def test_words_never_seen_have_no_meaning() -> None:

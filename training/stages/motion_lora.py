@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...motion.lora import attention_parameters
 from ...motion.low_rank import LowRankNetwork
@@ -84,8 +84,12 @@ def _fresh(motion: ModelPatcher, rank: int, seed: int) -> LowRankNetwork:
 def _turning(lora: LowRankNetwork) -> Callable[[bool], None]:
     """Gives the LoRA a sign, and returns what sets it: True for -1."""
     signs = [1.0]
+
+    def signed(_: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> Tensor:
+        return out * signs[0]
+
     for pair in lora.pairs.values():
-        pair.register_forward_hook(lambda _, given, out: out * signs[0])
+        pair.register_forward_hook(signed)
 
     def turn(backwards: bool) -> None:
         signs[0] = -1.0 if backwards else 1.0
