@@ -12,13 +12,13 @@ from animatediff_native.motion.container import read_file
 from animatediff_native.sampling.modules.domain_adapter import with_domain_adapter
 from animatediff_native.sampling.modules.motion_lora import with_motion_lora
 from animatediff_native.training.loop.settings import TrainingSettings
-from animatediff_native.training.loop.watch import Keeping
+from animatediff_native.training.loop.watch import Keeping, Watch
 from animatediff_native.training.stages.clips import Run
 from animatediff_native.training.stages.domain_adapter import train_domain_adapter
 from animatediff_native.training.stages.motion_lora import train_motion_lora
 from animatediff_native.training.stages.motion_module import train_motion_module
 from animatediff_tests.host.test_training import clips, prompts, same
-from animatediff_tests.tiny import CHANNELS
+from animatediff_tests.tiny import CHANNELS, run_ksampler
 from safetensors.torch import save_file
 
 SETTINGS = TrainingSettings(steps=3, learning_rate=1e-2, training_dtype="fp32", batch_size=2)
@@ -96,6 +96,29 @@ def test_clips_shown_backwards_teach_the_opposite_strength(model, motion):
             sign = -1 if key.endswith("up.weight") else 1
             assert torch.allclose(sign * tensor, forwards.tensors[key], atol=1e-6)
     assert train(moving, 0.5).losses not in (backwards.losses, forwards.losses)
+
+
+def test_a_preview_shows_the_lora_at_strength_one_after_a_clip_backwards(model, motion):
+    class Looking(Watch):
+        look_every = 1
+
+        def __init__(self) -> None:
+            self.seen = []
+
+        def look(self, step, shown) -> None:
+            self.seen.append(run_ksampler(shown, frames=3))
+
+    def seen(latents, reversal):
+        watch = Looking()
+        settings = replace(SETTINGS, reversal=reversal, batch_size=1, steps=1)
+        trained = train_motion_lora(model, motion, latents, prompts()[:1], settings, rank=4, run=Run(watch=watch))
+        return watch.seen[0], trained.tensors
+
+    moving = [torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(1))]
+    (shown, tensors), (other, mirrored) = seen(moving, 1.0), seen([moving[0].flip(0)], 1e-9)
+    up = next(key for key in tensors if key.endswith("up.weight"))
+    assert torch.allclose(tensors[up], -mirrored[up], atol=1e-6) and tensors[up].any()
+    assert not torch.allclose(shown, other, atol=1e-4), "one is the opposite of the other"
 
 
 def test_only_a_motion_lora_is_shown_clips_backwards(model):

@@ -54,7 +54,9 @@ class ClipProblem:
         return self._parameters
 
     def look(self, watch: Watch, step: int) -> None:
-        """Let a watch see the model as it is."""
+        """Let a watch see the model as it is, and what is trained at strength 1."""
+        if self.seen.turn is not None:
+            self.seen.turn(False)
         with self.evaluation.at_rest() as model:
             watch.look(step, model)
 
