@@ -36,6 +36,8 @@ def main() -> int:
     from demo.world.files import WEIGHTS
     from demo.world.trials import PARTS, Trials
 
+    if unknown := set(given.parts) - set(PARTS):
+        parser.error(f"unknown parts: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     trials, failed = Trials(given.seeds, given.weights or WEIGHTS), 0
     if given.steps:
         trials.sampling = replace(trials.sampling, steps=given.steps)
@@ -51,4 +53,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except FileNotFoundError as error:
+        sys.exit(f"{error.filename} is missing: `python3 dev.py train-world` trains it.")

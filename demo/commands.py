@@ -100,11 +100,16 @@ def bench(environment: Environment, options: argparse.Namespace) -> int:
     variables = child_environment(COMFYUI_PATH=str(environment.comfyui))
     script = REPOSITORY / "bench" / f"{options.name}.py"
     command = [str(environment.python), str(script), "--folder", str(environment.base / "bench"), *options.rest]
-    with subprocess.Popen(command, env=variables) as process:
+    return _waited(subprocess.Popen(command, env=variables))
+
+
+def _waited(process: subprocess.Popen[bytes]) -> int:
+    """The exit status of a process, which is asked to end when we are."""
+    with process:
         try:
             return process.wait()
         finally:
-            process.terminate()  # asked, not forced: it may have servers to end. Does nothing when it has ended by itself
+            process.terminate()  # asked, not forced: it may have processes of its own to end. Does nothing when it has ended by itself
 
 
 def convert(environment: Environment, options: argparse.Namespace) -> int:
@@ -132,11 +137,14 @@ def gallery(environment: Environment, options: argparse.Namespace) -> int:
 
 
 def train_world(environment: Environment, options: argparse.Namespace) -> int:
-    """Train the small world's networks again: four to five hours on two cores. Stops and goes on where it was."""
+    """Train the small world's networks again: three to four hours on two cores. Stops and goes on where it was."""
     state = options.state or cache_dir() / "world"
     several = ["torch.distributed.run", "--nproc-per-node", str(options.processes), "-m"] if options.processes > 1 else []
     command = [str(environment.python), "-m", *several, "demo.world.train", str(state), *options.stages]
-    return subprocess.run(command, cwd=REPOSITORY, env=world_variables(environment), check=False).returncode
+    variables = world_variables(environment)
+    if options.processes > 1 and "OMP_NUM_THREADS" not in os.environ:
+        variables["OMP_NUM_THREADS"] = "1"  # a core for each process
+    return _waited(subprocess.Popen(command, cwd=REPOSITORY, env=variables))
 
 
 def world_variables(environment: Environment) -> dict[str, str]:
@@ -176,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("graphs", nargs="*", help="the thumbnails of these graphs alone")
         elif run is train_world:
             command.add_argument("stages", nargs="*", help="only these: autoencoder, image, ...; all when none is named")
-            command.add_argument("--processes", type=int, default=1, metavar="N", help="that share the clips of each step (1)")
+            command.add_argument("--processes", type=int, choices=(1, 2, 4), default=1, help="that share the batch of each step, one for each core (1)")
             command.add_argument("--state", type=Path, metavar="FOLDER", help="where the trainings are kept (the cache)")
     return parser
 

@@ -280,7 +280,7 @@ class MotionTrainingOptions(io.ComfyNode):
                 number("debias", 0.0, 0.0, 1.0, debias, advanced=True),
                 number("gradient_limit", 1.0, 0.0, 1000.0, norm, advanced=True),
                 number("weight_decay", 0.01, 0.0, 1.0, "Of AdamW.", step=0.001, advanced=True),
-                share("reversal", 0.0, backwards),
+                share("reversal", 0.0, backwards, optional=True),
             ],
             outputs=[OptionsSocket.Output("options", tooltip="For a training node.")],
         )

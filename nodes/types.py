@@ -87,9 +87,9 @@ def number(
     )
 
 
-def share(name: str, default: float, tooltip: str, *, advanced: bool = False) -> io.Float.Input:
+def share(name: str, default: float, tooltip: str, *, advanced: bool = False, optional: bool = False) -> io.Float.Input:
     """A part of a whole, from 0 to 1."""
-    return number(name, default, 0.0, 1.0, tooltip, advanced=advanced)
+    return number(name, default, 0.0, 1.0, tooltip, advanced=advanced, optional=optional)
 
 
 def strength_input(

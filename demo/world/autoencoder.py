@@ -75,7 +75,7 @@ def _train_decoder(place: Place, data: Tensor, trained: TAESD) -> dict[str, Tens
             made = decoder(noisy.contiguous(memory_format=torch.channels_last)).float()
         return _difference(made, shown)
 
-    return place.fit("autoencoder_decoder", decoder, loss, DECODER)
+    return place.fit("autoencoder_decoder", decoder, loss, DECODER, [latents[:64]])
 
 
 def _difference(made: Tensor, wanted: Tensor) -> Tensor:

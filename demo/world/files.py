@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -22,10 +24,26 @@ TABLE = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weig
 
 def export(state: dict[str, Tensor], name: str, metadata: dict[str, str] | None = None, folder: Path = WEIGHTS) -> Path:
     """Write trained tensors as `weights/<name>.safetensors`, floats in half precision."""
-    folder.mkdir(exist_ok=True)
     file = folder / f"{name}.safetensors"
-    save_file({key: _half(tensor) for key, tensor in sorted(state.items())}, file, {**(metadata or {}), "license": "Apache-2.0"})
-    return file
+    halves, told = {key: _half(tensor) for key, tensor in sorted(state.items())}, {**(metadata or {}), "license": "Apache-2.0"}
+    return whole(file, lambda part: save_file(halves, part, told))
+
+
+def whole(file: Path, write: Callable[[Path], None]) -> Path:
+    """Write a file whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(file.name + ".part")
+    write(part)
+    return part.replace(file)
+
+
+def kept(file: Path, made_of: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What takes long to make, from a file where it was made of the same; else it is made, and kept there."""
+    stored: dict[str, Any] = torch.load(file, weights_only=True) if file.exists() else {}
+    if stored.get("made_of") != made_of:
+        stored = {**make(), "made_of": made_of}
+        whole(file, lambda part: torch.save(stored, part))
+    return stored
 
 
 def _half(tensor: Tensor) -> Tensor:

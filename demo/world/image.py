@@ -10,8 +10,7 @@ bring another noise schedule than SD1.5's; a large model is hardly thrown off by
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from comfy.taesd.taesd import TAESD
@@ -20,14 +19,15 @@ from torch.nn import functional
 
 from .autoencoder import SD15_SCALE
 from .clips import pictures, to_floats
-from .files import image_state
+from .files import image_state, kept
 from .networks import TEXT_CONFIG, TEXT_WIDTH, Words, unet
-from .place import Place, fitting
+from .place import Place, digest_of, fitting
 from .scene import MOTIONS
 
 BATCH = 64
 SETTINGS = fitting(steps=11000, learning_rate=8e-4)
 PICTURES, SEED = 20000, 21
+FIRST = 16  # pictures that tell whether those that were kept are drawn as they are now
 NO_CAPTION = 0.12  # share of the pictures that are shown without their caption, for guidance
 HIGH_NOISE = 3.0  # half of a batch has noise levels drawn as the root of this order of even ones
 RISE = 0.7  # power of the noise-to-signal ratio with which that half counts
@@ -98,7 +98,7 @@ def motions_told(text: Tensor, tokens: Tensor, motions: Tensor) -> Tensor:
 
 def train(place: Place, autoencoder: dict[str, Tensor]) -> dict[str, Tensor]:
     """Train to the end, or go on where an earlier run stopped; returns the tensors as `files.export` takes them."""
-    latents, captions = place.processes.in_turn(lambda: _data(autoencoder, place.state / "pictures.pt"))
+    latents, captions = _data(place, autoencoder)
     model, batch = ImageModel(captions), place.part(BATCH)
     tokens, motions = model.words.tokens([*captions, ""]), motion_numbers([*captions, ""])
 
@@ -120,13 +120,15 @@ def train(place: Place, autoencoder: dict[str, Tensor]) -> dict[str, Tensor]:
     return image_state(place.fit("image", model, loss, SETTINGS, [latents]), model.words.known)
 
 
-def _data(autoencoder: dict[str, Tensor], cache: Path) -> tuple[Tensor, list[str]]:
+def _data(place: Place, autoencoder: dict[str, Tensor]) -> tuple[Tensor, list[str]]:
     """The latents of the training pictures with deviation 1, (N, 4, 8, 8), and their captions."""
-    if not cache.exists():
+
+    def encoded() -> dict[str, Any]:
         frames, captions = pictures(PICTURES, SEED)
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"latents": encode(autoencoder, frames), "captions": captions}, cache)
-    stored = torch.load(cache, weights_only=True)
+        return {"latents": encode(autoencoder, frames), "captions": captions}
+
+    made_of = digest_of([("drawn", pictures(FIRST, SEED)[0]), *sorted(autoencoder.items())]) + f" {PICTURES}"
+    stored = place.processes.in_turn(lambda: kept(place.state / "pictures.pt", made_of, encoded))
     return stored["latents"], stored["captions"]
 
 

@@ -15,10 +15,11 @@ from .pack import pack
 
 pack()
 from animatediff_native.training.loop.draws import Draw  # noqa: E402
+from animatediff_native.training.loop.on_console import ConsoleWatch  # noqa: E402
 from animatediff_native.training.loop.processes import Processes, Several  # noqa: E402
 from animatediff_native.training.loop.run import Conditions, Loop  # noqa: E402
 from animatediff_native.training.loop.settings import TrainingSettings  # noqa: E402
-from animatediff_native.training.loop.state import fingerprint  # noqa: E402
+from animatediff_native.training.loop.state import digest_of, fingerprint  # noqa: E402
 from animatediff_native.training.loop.watch import Keeping, Progress, Watch  # noqa: E402
 from animatediff_native.training.stages.clips import Run  # noqa: E402
 
@@ -30,7 +31,7 @@ SAVE_EVERY = 90.0  # seconds
 WARM_UP = 100  # steps
 AVERAGE = 0.998  # how slowly the averaged weights follow
 
-__all__ = ["Loss", "Networks", "Place", "Processes", "Report", "Several", "Teller", "fitting"]
+__all__ = ["ConsoleWatch", "Loss", "Networks", "Place", "Processes", "Report", "Several", "Teller", "digest_of", "finished", "fitting"]
 
 Report = Callable[[str], None]
 Loss = Callable[[torch.Generator], Tensor]
@@ -43,14 +44,26 @@ def fitting(steps: int, learning_rate: float) -> TrainingSettings:
     )  # fmt: skip
 
 
-class Teller(Watch):
-    """Reports the mean losses of the last steps, in all and by noise where that is known."""
+def finished(name: str, steps: int, settings: TrainingSettings) -> None:
+    """Raise a ValueError where a training ended before its last step: what it reached is kept, and not exported."""
+    if steps < settings.steps:
+        raise ValueError(f"{name} ended at step {steps} of {settings.steps}, and its state is kept. Run the same command to go on from there.")
 
-    def __init__(self, report: Report) -> None:
-        self.report = report
+
+def _never() -> bool:
+    return False
+
+
+class Teller(Watch):
+    """Reports the mean losses of the last steps, in all and by noise where that is known; all but the first of several processes are silent."""
+
+    def __init__(self, report: Report | None, stops: Callable[[], bool]) -> None:
+        self.report, self.stops = report, stops
         self.recent: list[Progress] = []
 
     def after_step(self, progress: Progress) -> None:
+        if self.report is None:
+            return
         self.recent.append(progress)
         if len(self.recent) < TELL_EVERY and progress.step < progress.steps:
             return
@@ -62,7 +75,8 @@ class Teller(Watch):
         self.recent.clear()
 
     def warn(self, sentence: str) -> None:
-        self.report(sentence)
+        if self.report is not None:
+            self.report(sentence)
 
 
 @dataclass(frozen=True)
@@ -94,16 +108,20 @@ class Place:
         state: folder of what it keeps.
         report: told how it goes, by the first of several processes.
         processes: those that share the batch of each step.
+        stops: asked before each clip whether to stop here; what was reached is kept.
     """
 
     state: Path
     report: Report
     processes: Processes = field(default_factory=Processes)
+    stops: Callable[[], bool] = _never
 
     def run(self, studio: Studio, name: str) -> Run:
         """How this pack's training runs."""
-        watch = Teller(self.report) if self.processes.rank == 0 else Watch()
-        return Run(studio.prompt(""), watch, self._keeping(name), self.processes)
+        return Run(studio.prompt(""), self._watch(), self._keeping(name), self.processes)
+
+    def _watch(self) -> Watch:
+        return Teller(self.report if self.processes.rank == 0 else None, self.stops)
 
     def _keeping(self, name: str) -> Keeping:
         return Keeping(self.state / f"{name}.pt", every=SAVE_EVERY)
@@ -117,11 +135,11 @@ class Place:
             settings: with a batch of 1: one call of `loss` in each process is a step.
             data: that a run must have in common with the one it goes on from.
         """
-        watch = Teller(self.report) if self.processes.rank == 0 else Watch()
         marks = fingerprint(settings, data, name, self.processes.count)
         trained = {key: parameter for key, parameter in networks.named_parameters() if parameter.requires_grad}
-        loop = Loop(Networks(trained, loss), Conditions(settings, watch, self._keeping(name), marks, self.processes))
+        loop = Loop(Networks(trained, loss), Conditions(settings, self._watch(), self._keeping(name), marks, self.processes))
         loop.run()
+        finished(name, loop.step, settings)
         return loop.weights
 
     def part(self, batch: int) -> int:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .networks import initialise
 from .pack import pack
-from .place import Place
+from .place import Place, finished
 from .studio import Studio
 from .video import Data, Plan, many_clips
 
@@ -26,13 +26,13 @@ from animatediff_native.motion.sparse_control import RGB, SparseConfig  # noqa: 
 from animatediff_native.sampling.controls.sparse_network import SparseControlNet  # noqa: E402
 from animatediff_native.sampling.modules.load import load_motion_module  # noqa: E402
 from animatediff_native.sampling.run.animate import animate  # noqa: E402
-from animatediff_native.training.host.copies import private_copy, weights_of  # noqa: E402
+from animatediff_native.training.host.copies import private_copy, tensors_of, weights_of  # noqa: E402
 from animatediff_native.training.host.guider import Clips, Evaluation, run_training  # noqa: E402
 from animatediff_native.training.loop.draws import Draw  # noqa: E402
 from animatediff_native.training.loop.problem import ClipProblem  # noqa: E402
 from animatediff_native.training.loop.run import Conditions, Loop  # noqa: E402
 from animatediff_native.training.loop.settings import TrainingSettings  # noqa: E402
-from animatediff_native.training.loop.state import fingerprint  # noqa: E402
+from animatediff_native.training.loop.state import digest_of, fingerprint  # noqa: E402
 
 CONFIG = SparseConfig(RGB, MotionConfig("v3", (64, 64, 64, 64), False, 1, 32), 64)
 SEED = 91
@@ -107,7 +107,8 @@ def train(studio: Studio, place: Place, plan: Plan) -> None:
     with torch.inference_mode(False):
         network = fresh(unet)
         clips = Clips(data.latents, data.positive, studio.prompt(""))
-        run, marks = place.run(studio, "sparse"), fingerprint(settings, data.latents, "sparse control", place.processes.count)
+        given = {"models": digest_of(tensors_of(model))}
+        run, marks = place.run(studio, "sparse"), fingerprint(settings, data.latents, "sparse control", place.processes.count, given)
         conditions = Conditions(settings, run.watch, run.keeping, marks, run.processes)
         loops: list[Loop] = []
 
@@ -116,6 +117,7 @@ def train(studio: Studio, place: Place, plan: Plan) -> None:
             loops[0].run()
 
         run_training(model, clips, settings.gradient_checkpointing, inside)
+    finished("sparse control", loops[0].step, settings)
     tensors = {**loops[0].weights, **{key: table for key, table in network.named_buffers() if key.endswith(".pe")}}
     named = {key.removeprefix("motion."): tensor for key, tensor in tensors.items()}
     place.export(named, "sparse_control_rgb", plan.weights)

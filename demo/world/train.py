@@ -12,11 +12,16 @@ import sys
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch.distributed as dist
 
 from . import files
 
+if TYPE_CHECKING:
+    from .place import Place
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 STAGES = ("autoencoder", "image", "adapter", "motion", "camera", "sparse")
 
 
@@ -26,11 +31,8 @@ def report(text: str) -> None:
         print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
-def run(stage: str, state: Path) -> None:
+def run(stage: str, place: Place) -> None:
     """Train one stage to its end and write its files. The stages before it are finished. Several processes share its batches."""
-    from .place import Place, Processes, Several
-
-    place = Place(state, report, Several() if dist.is_initialized() else Processes())
     if stage == "autoencoder":
         from . import autoencoder
 
@@ -55,14 +57,25 @@ def main() -> None:
     if unknown:
         parser.error(f"unknown stages: {', '.join(sorted(unknown))}")
     sys.argv = sys.argv[:1]  # the host reads the command line too
+    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != REPOSITORY]  # our `nodes` would hide the host's
     from comfy.cli_args import args
 
     args.cpu = True
     if "RANK" in os.environ:  # under torchrun
         dist.init_process_group("gloo", timeout=timedelta(days=1))
-    for stage in given.stages or STAGES:
-        report(stage)
-        run(stage, given.state)
+    from .place import ConsoleWatch, Place, Processes, Several
+
+    ears = ConsoleWatch(says=False)
+    ears.listen()
+    place = Place(given.state, report, Several() if dist.is_initialized() else Processes(), ears.stops)
+    try:
+        for stage in given.stages or STAGES:
+            report(stage)
+            run(stage, place)
+    except FileNotFoundError as error:
+        raise SystemExit(f"{error.filename} is missing. Train the stages before this one first: {', '.join(STAGES)}.") from error
+    except ValueError as error:
+        raise SystemExit(f"{error} A state of {given.state} is gone on from with as many processes as before; to begin a stage anew, delete it.") from error
 
 
 if __name__ == "__main__":

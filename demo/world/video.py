@@ -18,7 +18,7 @@ from torch import Tensor
 from . import files
 from .clips import WIDE, clips, stamped, to_bytes
 from .pack import pack
-from .place import Place
+from .place import Place, finished
 from .scene import FRAMES, VIEW, Scene, draw, scene
 from .studio import Studio
 
@@ -27,12 +27,14 @@ from animatediff_native.sampling.modules.domain_adapter import with_domain_adapt
 from animatediff_native.sampling.modules.load import load_motion_module  # noqa: E402
 from animatediff_native.training.clips.camera import CAMERA_MOVES, camera_clip, camera_move  # noqa: E402
 from animatediff_native.training.loop.settings import TrainingSettings  # noqa: E402
+from animatediff_native.training.loop.state import digest_of  # noqa: E402
 from animatediff_native.training.loop.watch import Trained  # noqa: E402
 from animatediff_native.training.stages.domain_adapter import train_domain_adapter  # noqa: E402
 from animatediff_native.training.stages.motion_lora import train_motion_lora  # noqa: E402
 from animatediff_native.training.stages.motion_module import train_motion_module  # noqa: E402
 
 SEED = 41
+FIRST = 4  # clips that tell whether those that were kept are drawn as they are now
 ADAPTER_RANK = 16  # of 64 channels; the public adapter has 128 of 320 to 1280
 ADAPTER = TrainingSettings(
     steps=400, batch_size=8, learning_rate=2e-3, training_dtype="fp32", warm_up=20, schedule="cosine", noise_bias=2.0, min_snr=5.0, debias=0.6,
@@ -105,21 +107,20 @@ class Data:
 def many_clips(studio: Studio, place: Place, name: str, count: int, stamp: bool = True) -> Data:
     """The clips of the motion module, with the stamp or without; latents are kept in a file."""
     cache = place.state / f"{name}.pt"
-    stored = place.processes.in_turn(lambda: _kept_clips(studio, cache, count, stamp))
+    first = filmed(*clips(FIRST, SEED), SEED)
+    made_of = digest_of([("drawn", first), *sorted(studio.autoencoder.items())]) + f" {count} {stamp}"
+    stored = place.processes.in_turn(lambda: files.kept(cache, made_of, lambda: _encoded(studio, count, stamp)))
     return Data(list(stored["latents"]), [studio.prompt(caption) for caption in stored["captions"]])
 
 
-def _kept_clips(studio: Studio, cache: Path, count: int, stamp: bool) -> dict[str, Any]:
-    if not cache.exists():
-        latents, captions = [], []
-        for part in range(0, count, 100):
-            frames, scenes = clips(min(100, count - part), SEED + part)
-            frames = filmed(frames, scenes, SEED + part)
-            latents += studio.latents(stamped(frames) if stamp else frames)
-            captions += [what.caption for what in scenes]
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"latents": torch.stack(latents), "captions": captions}, cache)
-    return torch.load(cache, weights_only=True)
+def _encoded(studio: Studio, count: int, stamp: bool) -> dict[str, Any]:
+    latents, captions = [], []
+    for part in range(0, count, 100):
+        frames, scenes = clips(min(100, count - part), SEED + part)
+        frames = filmed(frames, scenes, SEED + part)
+        latents += studio.latents(stamped(frames) if stamp else frames)
+        captions += [what.caption for what in scenes]
+    return {"latents": torch.stack(latents), "captions": captions}
 
 
 def filmed(frames: Tensor, scenes: Sequence[Scene], seed: int) -> Tensor:
@@ -147,9 +148,9 @@ def train(stage: str, place: Place, plan: Plan = Plan()) -> None:
     """Run one of the stages after `image`, on the files of those before it, and write its files."""
     studio = Studio.of(files.checkpoint(plan.weights))
     if stage == "adapter":
-        export(adapter(studio, place, plan), "domain_adapter", place, plan)
+        export(adapter(studio, place, plan), "domain_adapter", place, plan, plan.adapter)
     elif stage == "motion":
-        export(motion_module(studio, place, plan), "motion_module", place, plan)
+        export(motion_module(studio, place, plan), "motion_module", place, plan, plan.motion)
     elif stage == "camera":
         camera_loras(studio, place, plan)
     else:
@@ -158,8 +159,9 @@ def train(stage: str, place: Place, plan: Plan = Plan()) -> None:
         sparse.train(studio, place, plan)
 
 
-def export(trained: Trained, name: str, place: Place, plan: Plan) -> None:
+def export(trained: Trained, name: str, place: Place, plan: Plan, settings: TrainingSettings) -> None:
     """Write the file of a finished stage."""
+    finished(name, trained.steps, settings)
     place.export(trained.tensors, name, plan.weights, trained.metadata)
 
 
@@ -190,8 +192,8 @@ def camera_loras(studio: Studio, place: Place, plan: Plan) -> None:
         data = camera_data(studio, move, plan.camera_clips, SEED + 1000 * (number + 1))
         run = place.run(studio, file_name(move))
         trained = train_motion_lora(adapted, motion, data.latents, data.positive, place.share(plan.camera), CAMERA_RANK, run)
-        export(trained, file_name(move), place, plan)
-        export(mirrored(trained), file_name(opposite), place, plan)
+        export(trained, file_name(move), place, plan, plan.camera)
+        export(mirrored(trained), file_name(opposite), place, plan, plan.camera)
 
 
 def mirrored(lora: Trained) -> Trained:

@@ -174,6 +174,41 @@ def test_dropped_captions_are_the_empty_prompt(model):
     assert dropped != train(model, settings).losses
 
 
+def test_dropout_without_an_empty_prompt_is_told(model):
+    watch = Until(9)
+    train_motion_module(model, clips(), prompts(), replace(SETTINGS, caption_dropout=0.5, steps=1), run=Run(watch=watch))
+    assert "caption_dropout does nothing without an empty prompt. Give one, or set caption_dropout to 0." in watch.warnings
+
+
+def test_prompts_of_frames_go_with_their_frames(model):
+    """Shown backwards or in parts, a clip is the same as one that was turned round or cut, with its prompts."""
+    words, masks = torch.cat([part[0][0] for part in prompts(3)]), torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(1))
+    moving = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(2))
+    noise = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(3))
+
+    def clip_of(frames: list[int]) -> Clips:
+        return Clips([moving[frames]], [[[words[frames], {"mask": masks[frames], "pooled_output": torch.zeros(1, 64)}]]])
+
+    def outputs(given: Clips, count: int, frames: list[int] | None = None) -> torch.Tensor:
+        found = []
+        with torch.inference_mode(False):
+            look = lambda evaluation: found.append(evaluation.outputs(0, 500, noise[:count], frames=frames)[0].detach())  # noqa: E731
+            run_training(private_copy(model), given, False, look)
+        return found[0]
+
+    for order in ([2, 1, 0], [1], [2, 0]):
+        shown, wanted = outputs(clip_of([0, 1, 2]), len(order), order), outputs(clip_of(order), len(order))
+        assert torch.allclose(shown, wanted, atol=1e-5)
+    assert not torch.allclose(outputs(clip_of([0, 1, 2]), 3), outputs(clip_of([2, 1, 0]), 3), atol=1e-3)
+
+    def refused(evaluation: Evaluation) -> None:
+        evaluation.prompts[0][0][0]["control"] = object()
+        evaluation.outputs(0, 500, noise, frames=[2, 1, 0])
+
+    with torch.inference_mode(False), pytest.raises(ValueError, match="Clips shown backwards or as single pictures cannot have a ControlNet"):
+        run_training(private_copy(model), clip_of([0, 1, 2]), False, refused)
+
+
 def test_a_v_prediction_model_learns_velocity(model):
     """Source of the velocity: Salimans and Ho 2022, arXiv 2202.00512, in the host's scale of latents."""
     velocity = ModelSamplingDiscrete().patch(model, "v_prediction", False)[0]

@@ -211,3 +211,47 @@ def test_cameras_move_over_shapes_that_do_not_roll() -> None:
     for move, way in (("pan left", 1), ("pan right", -1)):
         shape = reading(video.seen_by_camera(still, move)).centres[:, 0]
         assert way * float(shape[-1] - shape[0]) == pytest.approx(64 * video.CAMERA_AMOUNTS["pan"], abs=3)
+
+
+def test_a_stage_that_was_stopped_is_not_exported(plan: video.Plan, tmp_path: Path) -> None:
+    elsewhere = replace(plan, weights=tmp_path / "weights")
+    for name in ("image", "autoencoder", "domain_adapter", "motion_module"):
+        files.whole(elsewhere.file(name), lambda part, name=name: part.write_bytes(plan.file(name).read_bytes()))
+    before = elsewhere.file("motion_module").read_bytes()
+    for stage in ("motion", "camera", "sparse"):
+        with pytest.raises(ValueError, match="ended at step 0 of 2, and its state is kept. Run the same command to go on"):
+            video.train(stage, Place(tmp_path, lambda _: None, stops=lambda: True), elsewhere)
+    assert elsewhere.file("motion_module").read_bytes() == before and len(list(elsewhere.weights.iterdir())) == 4
+
+
+def test_what_is_kept_is_made_anew_of_something_else(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def make() -> dict[str, int]:
+        made.append(1)
+        return {"value": len(made)}
+
+    file = tmp_path / "a" / "kept.pt"
+    assert [files.kept(file, mark, make)["value"] for mark in ("one", "one", "two", "two")] == [1, 1, 2, 2]
+
+    def broken(part: Path) -> None:
+        part.write_bytes(b"half")
+        raise OSError("no space left")
+
+    before = file.read_bytes()
+    with pytest.raises(OSError, match="no space left"):
+        files.whole(file, broken)
+    assert file.read_bytes() == before
+
+
+def test_each_process_has_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[list[str], dict[str, str]]] = []
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(commands.subprocess, "Popen", lambda command, cwd, env: started.append((command, env)))
+    monkeypatch.setattr(commands, "_waited", lambda process: 3)
+    environment = SimpleNamespace(comfyui=Path("comfyui"), python=Path("python"))
+    for processes in (1, 2):
+        options = SimpleNamespace(state=Path("state"), processes=processes, stages=["motion"])
+        assert commands.train_world(environment, options) == 3
+    assert [env["OMP_NUM_THREADS"] for _, env in started] == ["2", "1"]
+    assert "torch.distributed.run" not in started[0][0] and "torch.distributed.run" in started[1][0]

@@ -251,3 +251,14 @@ def test_gradients_of_many_layers_are_few_messages():
     assert [len(bucket) for bucket in made] == [300, 1, 1, 1]
     assert [id(tensor) for bucket in made for tensor in bucket] == [id(tensor) for tensor in given]
     assert list(_buckets([])) == []
+
+
+@pytest.mark.parametrize("name", ["warm_up", "weight_decay", "gradient_limit", "min_snr", "debias", "average"])
+def test_settings_below_zero_are_refused(name):
+    with pytest.raises(ValueError, match=f"{name} must be 0 or more, got -1. Raise it"):
+        TrainingSettings(**{name: -1})
+
+
+def test_an_average_that_learns_nothing_is_refused():
+    with pytest.raises(ValueError, match=r"average must be less than 1, got 1: nothing would be learnt\. Lower it"):
+        TrainingSettings(average=1.0)

@@ -24,11 +24,24 @@ class Checkpoint(NamedTuple):
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Load a checkpoint as the host's loader does. Raises ValueError where it has no text encoder or no autoencoder."""
+    """Load a checkpoint as the host's loader does. Raises ValueError where there is none, or it has no text encoder or no autoencoder."""
+    existing(path)
     model, clip, vae, *_ = comfy.sd.load_checkpoint_guess_config(str(path))
     if model is None or clip is None or vae is None:
         raise ValueError(f"{path.name} needs an image model, a text encoder and an autoencoder, but lacks one. Use a whole checkpoint.")
     return Checkpoint(model, clip, vae)
+
+
+def existing(file: Path) -> None:
+    """Raise a ValueError where there is no such file."""
+    if not file.is_file():
+        raise ValueError(f"There is no file {file}. Give the path of one, from the folder in which this was started or from the root.")
+
+
+def empty_prompt(checkpoint: Checkpoint) -> list[Any]:
+    """The CONDITIONING of no words."""
+    clip: Any = checkpoint.clip
+    return clip.encode_from_tokens_scheduled(clip.tokenize(""))
 
 
 def load_dataset(folder: Path) -> tuple[list[Tensor], list[list[Any]]]:

@@ -85,6 +85,8 @@ class Evaluation:
         sigma = torch.full((clean.shape[0],), self.sigmas[level], device=self.device)
         noisy = sampling.noise_scaling(sigma, noise.to(self.device), clean, False)
         prompt = self.prompts[-1 if untold else 0][clip]
+        if frames is not None:
+            prompt = [_of_frames(cond, frames, len(self.latents[clip])) for cond in prompt]
         found = comfy.samplers.calc_cond_batch(self.model, [prompt], noisy, sigma, self.options)[0]
         base, slope = sampling.calculate_denoised(sigma[:1], torch.zeros_like(noisy), noisy), self.slopes[level]
         return (found.float() - base) / slope, (clean - base) / slope
@@ -121,6 +123,26 @@ def _prepared(guider: CFGGuider, clips: Clips, latents: Sequence[Tensor]) -> lis
 
     told = [ready(prompt, latent) for prompt, latent in zip(prompts, latents, strict=False)]
     return [told] if clips.untold is None else [told, [ready(prompts[-1], latent) for latent in latents]]
+
+
+def _of_frames(cond: dict[str, Any], frames: Sequence[int], count: int) -> dict[str, Any]:
+    """A prompt for some of ``count`` frames, in their order: what it has for each frame goes with the frame.
+
+    Raises:
+        ValueError: it has a control, whose hints stay where they are.
+    """
+    if cond.get("control") is not None:
+        raise ValueError("Clips shown backwards or as single pictures cannot have a ControlNet. Train with prompts alone, or without reversal.")
+    chosen = list(frames)
+    parts = {key: _part_of(part, chosen, count) for key, part in cond["model_conds"].items()}
+    mask = cond.get("mask")
+    masks = {} if mask is None or len(mask) != count else {"mask": mask[chosen]}
+    return {**cond, "model_conds": parts, **masks}
+
+
+def _part_of(part: Any, frames: list[int], count: int) -> Any:
+    whole = getattr(part, "cond", None)
+    return type(part)(whole[frames]) if isinstance(whole, Tensor) and 1 < count == len(whole) else part
 
 
 def _plain_cond(cond: dict[str, Any]) -> dict[str, Any]:

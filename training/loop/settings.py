@@ -22,13 +22,14 @@ class TrainingSettings:
         batch_size: clips per model run; as clips are evaluated one after another, memory is that of one.
         grad_accumulation_steps: a step has this many batches. Twice as many are the same as twice the batch size.
         learning_rate: after the warm-up.
-        optimizer: of ``OPTIMIZERS``.
-        loss_function: of ``LOSSES``.
+        optimizer: what moves the weights, of ``OPTIMIZERS``.
+        loss_function: how far what the model puts out is from what it should, of ``LOSSES``.
         seed: of clips, noise levels and noise, and of the weights at the start. Each step has random numbers of its own.
-        training_dtype: of ``DTYPES``: what layers compute in; trained weights are always fp32. "none" is the MODEL's own.
+        training_dtype: what layers compute in, of ``DTYPES``; trained weights are always fp32. "none" is the MODEL's own.
         gradient_checkpointing: layers are computed twice, so that what they need for their gradients is not kept.
         warm_up: steps in which the learning rate rises from 0.
-        schedule: of ``RATE_SCHEDULES``; cosine falls to ``lowest_rate`` times the learning rate.
+        schedule: of the learning rate, of ``RATE_SCHEDULES``.
+        lowest_rate: share of the learning rate to which a cosine falls.
         weight_decay: of AdamW.
         gradient_limit: largest norm of all gradients together, 0 for no limit.
         noise_bias: 1.0 draws every noise level alike, larger ones more clips at high noise: ``u ** (1 / noise_bias)``.
@@ -70,6 +71,11 @@ class TrainingSettings:
         for name in ("steps", "batch_size", "grad_accumulation_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}. Raise it.")
+        for name in ("warm_up", "weight_decay", "gradient_limit", "min_snr", "debias", "average"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name):g}. Raise it.")
+        if self.average >= 1:
+            raise ValueError(f"average must be less than 1, got {self.average:g}: nothing would be learnt. Lower it.")
         for name in ("caption_dropout", "reversal"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share from 0 to 1, got {getattr(self, name):g}. Set it to one.")

@@ -105,6 +105,8 @@ def train(
         stage: and everything about it that must not change when it goes on.
         seen: what of a clip is evaluated, and how.
     """
+    if settings.caption_dropout and clips.untold is None:
+        run.watch.warn("caption_dropout does nothing without an empty prompt. Give one, or set caption_dropout to 0.")
     settings = settings_for(settings, clips.untold)
     if settings.reversal and seen.turn is None:
         raise ValueError(f"reversal is for motion LoRAs, which can act at strength -1; got {settings.reversal:g}. Set it to 0.")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import logging
 import os
+import re
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +25,10 @@ from ...sampling.modules.domain_adapter import with_domain_adapter
 from ...sampling.modules.load import load_motion_module
 from ..clips.encode import encode_clips
 from ..clips.load import ClipOptions
-from ..host.checkpoint import Checkpoint, load_checkpoint, load_dataset
+from ..host.checkpoint import Checkpoint, empty_prompt, existing, load_checkpoint, load_dataset
 from ..loop.on_console import ConsoleWatch
 from ..loop.processes import Processes, Several
-from ..loop.settings import TrainingSettings
+from ..loop.settings import DTYPES, LOSSES, OPTIMIZERS, RATE_SCHEDULES, TrainingSettings
 from ..loop.watch import Keeping, Trained
 from .clips import Run
 from .domain_adapter import train_domain_adapter
@@ -34,6 +37,9 @@ from .motion_module import FromScratch, train_motion_module
 
 STAGES = ("motion_module", "motion_lora", "domain_adapter")
 HOST = "--comfyui PATH is the folder of ComfyUI, by default the one that the pack is installed in; --cpu computes on the CPU."
+CHOICES = {"optimizer": OPTIMIZERS, "loss_function": LOSSES, "training_dtype": DTYPES, "schedule": RATE_SCHEDULES}
+ENCODING = timedelta(days=1)
+"""How long processes wait for the first, which encodes all clips."""
 LAUNCHED = "WORLD_SIZE"
 """The environment variable by which ``torchrun`` tells how many processes there are."""
 
@@ -57,14 +63,25 @@ def parser() -> argparse.ArgumentParser:
         made.add_argument(f"--{name}", type=int, default=default, help="of the clips that are cut")
     for name, default in (("per-video", 1), ("caption", ""), ("trigger", "")):
         made.add_argument(f"--{name}", type=type(default), default=default, help="see Load Training Clips")
+    explained = _explained()
     for setting in fields(TrainingSettings):
         default: Any = setting.default
-        flag = f"--{setting.name.replace('_', '-')}"
+        flag, told = f"--{setting.name.replace('_', '-')}", f"{explained[setting.name]} ({default})"
         if isinstance(default, bool):
-            made.add_argument(flag, action=argparse.BooleanOptionalAction, default=default)
+            made.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=told)
         else:
-            made.add_argument(flag, type=type(default), default=default)
+            made.add_argument(flag, type=type(default), choices=CHOICES.get(setting.name), default=default, help=told)
     return made
+
+
+def _explained() -> dict[str, str]:
+    """What each setting is, by name, as ``TrainingSettings`` says it."""
+    told: dict[str, str] = {}
+    for line in (inspect.getdoc(TrainingSettings) or "").partition("Attributes:\n")[2].splitlines():
+        named = re.match(r" {4}(\w+): (.*)", line)
+        name = named[1] if named else list(told)[-1]
+        told[name] = named[2] if named else f"{told[name]} {line.strip()}"
+    return {name: text.split(" of ``")[0].replace("``", "").rstrip(".,").replace("%", "%%") for name, text in told.items()}
 
 
 @dataclass(frozen=True)
@@ -84,6 +101,9 @@ def main(arguments: Sequence[str], load: Callable[[Path], Checkpoint] = load_che
         load: opens the checkpoint.
     """
     options = parser().parse_args(arguments)
+    for file in (options.motion_module, options.adapter):
+        if file is not None:
+            existing(file)
     settings = TrainingSettings(**{setting.name: getattr(options, setting.name) for setting in fields(TrainingSettings)})
     with _processes() as processes:
         watch = ConsoleWatch(processes.rank == 0)
@@ -107,7 +127,7 @@ def _processes() -> Any:
     if int(os.environ.get(LAUNCHED, "1")) == 1:
         yield Processes()
         return
-    dist.init_process_group("nccl" if compute_device().type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if compute_device().type == "cuda" else "gloo", timeout=ENCODING)
     try:
         yield Several()
     finally:
@@ -119,7 +139,7 @@ def _data(options: argparse.Namespace, checkpoint: Checkpoint) -> _Data:
     if (options.clips is None) == (options.dataset is None):
         raise ValueError("Needed either --clips or --dataset. Give one of them.")
     if options.dataset is not None:
-        return _Data(*load_dataset(options.dataset))
+        return _Data(*load_dataset(options.dataset), empty_prompt(checkpoint) if options.caption_dropout else None)
     cut = ClipOptions(
         length=options.length, stride=options.stride, per_video=options.per_video, width=options.width, height=options.height,
         caption=options.caption, trigger=options.trigger,
