@@ -21,7 +21,7 @@ VIEW = 64
 """Side of the pictures that the world was trained on, in pixels."""
 LARGE = 512
 """Side of the pictures in the graphs."""
-SETTINGS: dict[str, Any] = {"steps": 20, "cfg": 3.0, "sampler_name": "ddim", "scheduler": "ddim_uniform", "seed": 1}
+SETTINGS: dict[str, Any] = {"steps": 20, "cfg": 2.5, "sampler_name": "ddim", "scheduler": "ddim_uniform", "seed": 1}
 """What suits the world, for each sampler; those that denoise in part keep their share."""
 
 CAPTIONS = {

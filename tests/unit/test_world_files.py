@@ -14,7 +14,7 @@ from animatediff_native.demo.cache import SetupError
 from animatediff_native.demo.synthetic import FAMILIES, TINY_CHANNELS
 from animatediff_native.demo.tiny_unet import WORLD
 from animatediff_native.demo.world import trained
-from animatediff_native.demo.world.files import export
+from animatediff_native.demo.world.files import checkpoint, export, model_file
 from animatediff_native.demo.world.prompts import (
     CAPTIONS,
     enlarged,
@@ -26,11 +26,23 @@ from animatediff_native.demo.world.prompts import (
 from animatediff_native.demo.write_models import model_files
 from animatediff_native.training.clips.camera import CAMERA_MOVES
 from PIL import Image
+from safetensors import safe_open
 
 MODELS = {file.name: file for file in model_files()}
 SDXL = {"tiny_sdxl.safetensors"} | {family.file for family in FAMILIES.values() if family.levels == 3}
 QUERIES = ("to_q.weight", "to_q_lora.up.weight", "attn1_to_q.lora_up.weight")
 LARGEST = 32 * 2**20
+
+
+def test_weights_are_small_halved_and_licensed() -> None:
+    there = trained.weight_files()
+    assert {"autoencoder", "image"} <= {file.stem for file in there}
+    assert sum(file.stat().st_size for file in there) < LARGEST
+    for file in there:
+        with safe_open(file, framework="pt") as opened:
+            assert opened.metadata()["license"] == "Apache-2.0", file.name
+            kinds = {opened.get_slice(key).get_dtype() for key in opened.keys()}  # noqa: SIM118 - it is no mapping
+        assert kinds <= {"F16", "I32", "I64"} and "F16" in kinds, (file.name, kinds)
 
 
 def test_every_weight_has_its_place_in_the_table() -> None:
@@ -57,6 +69,13 @@ def test_motion_files_and_loras_fit_the_checkpoint(name: str) -> None:
         assert all(tensor.isfinite().all() for tensor in tensors.values())
         widths = {tensor.shape[0] for key, tensor in tensors.items() if key.endswith(QUERIES)}
         assert widths == wanted
+
+
+def test_the_checkpoint_has_the_names_and_widths_of_the_random_one() -> None:
+    """But for the autoencoder's scale, the same keys and shapes: what reads one reads the other."""
+    random, ours = MODELS[trained.CHECKPOINT].random(), checkpoint()
+    assert {key: tensor.shape for key, tensor in random.items()} == {key: tensor.shape for key, tensor in ours.items()}
+    assert model_file(trained.CHECKPOINT).keys() == ours.keys()
 
 
 def test_other_weights_make_other_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
