@@ -10,7 +10,6 @@ import comfy.sd
 import comfy.supported_models
 import pytest
 import torch
-from animatediff_native.demo import tiny_models_pack
 from animatediff_native.demo.world.files import checkpoint
 from animatediff_native.demo.world.measures import reading
 from safetensors.torch import save_file
@@ -25,6 +24,8 @@ CAPTION = "a big red ball rests over a green hill"
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any, Any]]:
     """MODEL, CLIP and VAE, from a file as people have them. The host forgets the world's widths afterwards."""
     known = list(comfy.supported_models.models)
+    from animatediff_native.demo import tiny_models_pack  # importing it tells the host too
+
     tiny_models_pack.register()
     file = tmp_path_factory.mktemp("world") / "tiny_sd15.safetensors"
     save_file(checkpoint(), file)

@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 from animatediff_native.demo.animate import TINY_MODELS
 from animatediff_native.demo.client import ComfyClient, PromptError, workflow_to_prompt
@@ -99,8 +100,10 @@ def test_every_workflow_makes_a_clip(client: ComfyClient, name: str) -> None:
     outputs = client.run(graph(client, name))
     frames = frames_of(client, outputs)
     assert len(frames) == FRAMES.get(name, 16)
-    pinned_twice = name == "first_last_frame"  # its first and last frame are the same example picture
-    assert len(set(frames)) == len(frames) - pinned_twice, "frames repeat"
+    if name == "first_last_frame":  # both are the example picture, but for what a lossy animation keeps of the frame before
+        last, first = (numpy.frombuffer(frame, numpy.uint8).astype(float) for frame in (frames.pop(), frames[0]))
+        assert abs(first - last).mean() < 4
+    assert len(set(frames)) == len(frames), "frames repeat"
 
 
 def text_on(client: ComfyClient, prompt: dict[str, Any], node: str) -> str:
