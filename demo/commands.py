@@ -137,7 +137,7 @@ def gallery(environment: Environment, options: argparse.Namespace) -> int:
 
 
 def train_world(environment: Environment, options: argparse.Namespace) -> int:
-    """Train the small world's networks again: three to four hours on two cores. Stops and goes on where it was."""
+    """Train the small world's networks again: five to six hours on two cores. Stops and goes on where it was."""
     state = options.state or cache_dir() / "world"
     several = ["torch.distributed.run", "--nproc-per-node", str(options.processes), "-m"] if options.processes > 1 else []
     command = [str(environment.python), "-m", *several, "demo.world.train", str(state), *options.stages]

@@ -194,10 +194,9 @@ def motion_rows(trials: Trials) -> Iterator[Row]:
 
 
 def _moved(frames: Tensor, move: str) -> float:
-    """How far the camera goes the way of a move, per frame; the shape is not counted."""
-    found = reading(frames)
-    shape = found.masks * found.found[:, None, None]
-    return SIGNS[move] * getattr(camera_motion(frames, 2, shape), AXES[move.split()[0]])
+    """How far the camera goes the way of a move, per frame. Nothing else moves in a scene that rests, so its shape counts too: sky and
+    ground have too little texture to read a zoom from."""
+    return SIGNS[move] * getattr(camera_motion(frames, 2), AXES[move.split()[0]])
 
 
 def camera_way(trials: Trials, file: Path, move: str) -> list[float]:

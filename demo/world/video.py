@@ -55,7 +55,7 @@ MOTION = TrainingSettings(
 )
 CAMERA_RANK = 16
 CAMERA = TrainingSettings(
-    steps=400, batch_size=4, learning_rate=5e-3, training_dtype="fp32", warm_up=10, schedule="cosine", noise_bias=2.0, min_snr=5.0, debias=0.6,
+    steps=1200, batch_size=4, learning_rate=4e-3, training_dtype="fp32", warm_up=10, schedule="cosine", noise_bias=2.0, min_snr=5.0, debias=0.6,
     reversal=0.5,
 )  # fmt: skip
 CAMERA_AMOUNTS = {"pan": 0.45, "tilt": 0.35, "zoom": 0.5, "roll": 0.5}
@@ -85,7 +85,7 @@ class Plan:
 
     weights: Path = files.WEIGHTS
     clips: int = 2400
-    camera_clips: int = 40
+    camera_clips: int = 160
     moves: Mapping[str, str] = field(default_factory=lambda: OPPOSITES)
     adapter: TrainingSettings = ADAPTER
     motion: TrainingSettings = MOTION
