@@ -33,7 +33,7 @@ def contact_sheet(frames: list[Image.Image]) -> Image.Image:
 
 
 def complaint(frames: list[Image.Image], wanted: int | None) -> str | None:
-    """What is wrong with an animation of these frames; None if nothing is."""
+    """What is wrong with an animation of these frames; None if nothing is. The last frame may be the first again, as in a loop."""
     if wanted is not None and len(frames) != wanted:
         return f"The animation should have {wanted} frames and has {len(frames)}."
     seen: dict[bytes, int] = {}
@@ -41,7 +41,8 @@ def complaint(frames: list[Image.Image], wanted: int | None) -> str | None:
         if frame.getcolors(maxcolors=1) is not None:
             return f"Frame {index} is one plain colour, so the sampler's result was empty or not a number."
         first = seen.setdefault(frame.tobytes(), index)
-        if first != index:
+        closes = first == 0 and index == len(frames) - 1 > 1
+        if first != index and not closes:
             return f"Frames {first} and {index} are the same picture, so this is not an animation."
     return None
 

@@ -21,8 +21,9 @@ VIEW = 64
 """Side of the pictures that the world was trained on, in pixels."""
 LARGE = 512
 """Side of the pictures in the graphs."""
-SETTINGS: dict[str, Any] = {"steps": 20, "cfg": 2.5, "sampler_name": "ddim", "scheduler": "ddim_uniform", "seed": 1}
-"""What suits the world, for each sampler; those that denoise in part keep their share."""
+SETTINGS: dict[str, Any] = {"steps": 20, "cfg": 2.5, "sampler_name": "ddim", "scheduler": "ddim_uniform", "seed": 9}
+"""What suits the world, for each sampler; those that denoise in part keep their share. With this seed the camera of `RESTING` stands still
+until a motion LoRA moves it; half of the clips have moving cameras, and with other seeds it may drift."""
 
 CAPTIONS = {
     "any_sampler": "a big yellow triangle rolls to the left over a brown desert",

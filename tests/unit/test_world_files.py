@@ -11,6 +11,7 @@ import pytest
 import torch
 from animatediff_native.demo import comparison, environment, gallery, thumbnail
 from animatediff_native.demo.cache import SetupError
+from animatediff_native.demo.contact_sheet import complaint, read_frames
 from animatediff_native.demo.synthetic import FAMILIES, TINY_CHANNELS
 from animatediff_native.demo.tiny_unet import WORLD
 from animatediff_native.demo.world import trained
@@ -167,6 +168,13 @@ def test_a_comparison_has_a_row_for_each_animation(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(sys, "argv", ["comparison", json.dumps(rows), str(sheet), "16", "4"])
     assert comparison.main() == 1
     assert "stuck: Frames 0 and 2 are the same picture" in capsys.readouterr().err
+
+
+def test_an_animation_may_end_where_it_began(tmp_path: Path) -> None:
+    closed = read_frames(animation(tmp_path / "closed.webp", [100, 140, 180, 100]))
+    assert complaint(closed, 4) is None
+    assert "Frames 0 and 1 are the same" in str(complaint([closed[0], closed[3], *closed[1:]], None))
+    assert "not an animation" in str(complaint([closed[0]] * 2, None)), "two frames are no loop"
 
 
 # --- pictures of the graphs ------------------------------------------------------------------------------------------
