@@ -36,7 +36,6 @@ CAPTIONS = {
     "loop": "a big yellow ball bounces over a brown desert",
     "masked_motion": "a big purple triangle turns over a green hill",
     "motion_lora": RESTING,
-    "motion_schedule": "a big blue ball rolls to the left over a grey road",
     "prompt_travel": "0: a red ball bounces over a green hill\n12: a blue ball bounces over a green hill\n"
     "24: a purple ball bounces over a green hill\n36: a yellow ball bounces over a green hill",
     "sparsectrl_first_last": EXAMPLE,
