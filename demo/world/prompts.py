@@ -15,7 +15,7 @@ Prompt = dict[str, dict[str, Any]]
 CAPTION = "a big red ball rolls to the right over a green hill"
 RESTING = "a big blue box rests over a green hill"
 """What the camera moves are shown on."""
-EXAMPLE = "a big striped red ball rolls to the right over a green hill"
+EXAMPLE = "a big red ball rolls to the right over a green hill"
 """What the example picture and video show."""
 VIEW = 64
 """Side of the pictures that the world was trained on, in pixels."""
@@ -26,15 +26,15 @@ SETTINGS: dict[str, Any] = {"steps": 20, "cfg": 2.5, "sampler_name": "ddim", "sc
 until a motion LoRA moves it; half of the clips have moving cameras, and with other seeds it may drift."""
 
 CAPTIONS = {
-    "any_sampler": "a big yellow triangle rolls to the left over a brown desert",
+    "any_sampler": "a big yellow ball rolls to the left over a brown desert",
     "domain_adapter": "a big purple box bounces over a grey road",
     "first_last_frame": EXAMPLE,
-    "frame_noise": "a big blue triangle turns over a brown desert",
-    "freeinit": "a big yellow box rolls to the right over a grey road",
+    "frame_noise": "a big blue ball bounces over a brown desert",
+    "freeinit": "a big yellow ball rolls to the right over a grey road",
     "image_to_video": EXAMPLE,
     "long_clip": "a small purple ball bounces over a green hill",
     "loop": "a big yellow ball bounces over a brown desert",
-    "masked_motion": "a big purple triangle turns over a green hill",
+    "masked_motion": "a big purple ball bounces over a green hill",
     "motion_lora": RESTING,
     "prompt_travel": "0: a red ball bounces over a green hill\n12: a blue ball bounces over a green hill\n"
     "24: a purple ball bounces over a green hill\n36: a yellow ball bounces over a green hill",
@@ -42,9 +42,9 @@ CAPTIONS = {
     "sparsectrl_image_to_video": EXAMPLE,
     "sparsectrl_storyboard": EXAMPLE,
     "text_to_video": CAPTION,
-    "upscale": "a big red box turns over a grey road",
+    "upscale": "a big red ball bounces over a grey road",
     "value_curves": "a big yellow triangle rests over a green hill",
-    "video_to_video": "a big striped blue ball rolls to the right over a brown desert",
+    "video_to_video": "a big blue ball rolls to the right over a brown desert",
 }
 """What each graph of `workflows/` shows in the small world. Graphs with a random network in them are not here: they show nothing."""
 INSTEAD = {
