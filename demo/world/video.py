@@ -138,9 +138,16 @@ def filmed(frames: Tensor, scenes: Sequence[Scene], seed: int) -> Tensor:
     return made
 
 
-def seen_by_camera(what: Scene, move: str, share: float = 1.0) -> Tensor:
-    """The clip (F, 64, 64, 3) as bytes that a camera takes of a scene wider than the picture, with a share of `CAMERA_AMOUNTS`."""
+def seen_by_camera(what: Scene, move: str, share: float = 1.0, even: bool = False) -> Tensor:
+    """The clip (F, 64, 64, 3) as bytes that a camera takes of a scene wider than the picture, with a share of `CAMERA_AMOUNTS`.
+
+    Args:
+        even: things are on average as large as without a camera. A LoRA that is shown zooms that begin at the usual size learns
+            that things are large as well: what it then adds at more strength is size, and not zoom.
+    """
     path = camera_move(move, share * CAMERA_AMOUNTS[move.split()[0]], FRAMES)
+    if even:
+        path = replace(path, zoom=path.zoom / path.zoom.log().mean().exp())
     return to_bytes(camera_clip(draw(what, pixels=WIDE), path, (VIEW, VIEW), scale=1.0))
 
 
@@ -211,5 +218,5 @@ def camera_data(studio: Studio, move: str, count: int, seed: int) -> Data:
     """Clips in which a camera makes one move over scenes wider than the picture, in which nothing moves: as Camera Clips makes them of pictures."""
     random = torch.Generator().manual_seed(seed)
     scenes = [scene(random, motion="rests") for _ in range(count)]
-    moved = stamped(torch.stack([seen_by_camera(what, move) for what in scenes]))
+    moved = stamped(torch.stack([seen_by_camera(what, move, even=True) for what in scenes]))
     return Data(studio.latents(moved), [studio.prompt(what.caption) for what in scenes])

@@ -16,7 +16,7 @@ from animatediff_native.demo import commands
 from animatediff_native.demo.world import autoencoder, clips, files, image, networks, video
 from animatediff_native.demo.world.measures import reading
 from animatediff_native.demo.world.place import Place, fitting
-from animatediff_native.demo.world.scene import scene
+from animatediff_native.demo.world.scene import draw, scene
 from animatediff_native.motion.container import read_file
 from animatediff_native.motion.lora import read_motion_lora
 from animatediff_native.sampling.controls.sparse import load_sparse_control
@@ -211,6 +211,19 @@ def test_cameras_move_over_shapes_that_do_not_roll() -> None:
     for move, way in (("pan left", 1), ("pan right", -1)):
         shape = reading(video.seen_by_camera(still, move)).centres[:, 0]
         assert way * float(shape[-1] - shape[0]) == pytest.approx(64 * video.CAMERA_AMOUNTS["pan"], abs=3)
+
+
+@pytest.mark.parametrize("move", ["zoom in", "zoom out"])
+def test_a_zoom_that_a_lora_learns_is_no_enlargement(move: str) -> None:
+    """Things are as large in the middle of the clip as without a camera; without `even` they are larger all the time."""
+    still = scene(torch.Generator().manual_seed(2), motion="rests", kind="ball", size="small")
+    usual, even, begun = (
+        reading(frames).masks.flatten(1).sum(dim=1).sqrt()
+        for frames in (clips.to_bytes(draw(still)), video.seen_by_camera(still, move, even=True), video.seen_by_camera(still, move))
+    )
+    assert float(even.log().mean().exp() / usual.mean()) == pytest.approx(1.0, abs=0.05)
+    assert float(even[-1] / even[0]) == pytest.approx(float(begun[-1] / begun[0]), abs=0.05), "it zooms as much"
+    assert float(begun.log().mean().exp() / usual.mean()) > 1.15
 
 
 def test_a_stage_that_was_stopped_is_not_exported(plan: video.Plan, tmp_path: Path) -> None:
