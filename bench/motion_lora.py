@@ -33,11 +33,11 @@ from demo.server import Server  # noqa: E402
 from demo.world.prompts import INSTEAD, RESTING, SETTINGS, VIEW, Prompt  # noqa: E402
 
 WORKFLOW = REPOSITORY / "workflows" / "train_motion_lora.json"
-MOVE, RANK, CLIPS = "pan left", 16, 20
+MOVE, AMOUNT, RANK, CLIPS = "pan left", 0.45, 16, 20
 LIMIT, MINUTES = 0.95, 10.0
 PICTURE = 96  # pixels of a side: the view, and as much again as a camera goes
 SEED = 2026
-TRAINING = {"steps": 300, "learning_rate": 5e-3, "batch_size": 4, "training_dtype": "fp32", "gradient_checkpointing": False, "state_name": ""}
+TRAINING = {"steps": 400, "learning_rate": 5e-3, "batch_size": 4, "training_dtype": "fp32", "gradient_checkpointing": False, "state_name": ""}
 OPTIONS = {
     "noise_bias": 2.0, "schedule": "cosine", "warm_up": 10, "average": 0.0, "caption_dropout": 0.0, "min_snr": 5.0, "debias": 0.6,
     "gradient_limit": 1.0, "weight_decay": 0.01,
@@ -55,7 +55,7 @@ def write_pictures(folder: Path, count: int, seed: int = SEED) -> None:
     random = torch.Generator().manual_seed(seed)
     folder.mkdir(parents=True)
     for number in range(count):
-        what = scene(random)
+        what = scene(random, motion="rests")  # as pictures do
         Image.fromarray(to_bytes(draw(what, [0.0], PICTURE))[0].numpy()).save(folder / f"{number:03}.png")
         (folder / f"{number:03}.txt").write_text(what.caption, encoding="utf-8")
 
@@ -76,7 +76,7 @@ def training_prompt(graph: Mapping[str, Any], folder: str, rank: int = RANK, **c
         node["inputs"] = {name: INSTEAD.get(value, value) if isinstance(value, str) else value for name, value in node["inputs"].items()}
         if node["class_type"] == "CLIPTextEncode":
             node["inputs"]["text"] = ""
-    made[by_kind["CameraClips"]]["inputs"].update(images=["pictures", 0], captions=["pictures", 1], move=MOVE, width=VIEW, height=VIEW)
+    made[by_kind["CameraClips"]]["inputs"].update(images=["pictures", 0], captions=["pictures", 1], move=MOVE, amount=AMOUNT, width=VIEW, height=VIEW)
     made[by_kind["TrainMotionLoRA"]]["inputs"].update(TRAINING, rank=rank, **changes)
     preview = made[by_kind["MotionTrainingPreview"]]["inputs"]
     preview.update(cfg=SETTINGS["cfg"])

@@ -159,6 +159,7 @@ class CameraClips(io.ComfyNode):
         pictures = "Take every picture of an IMAGE as a still of its own that the camera moves over, not as frames of a video."
         seed = "Of the amounts that variation draws. Range 0 to 2^64 - 1."
         variation = "How much the amount differs from clip to clip, as a share of it; drawn by the seed."
+        strengths = "Which part of the amount each clip moves by, for Train Motion LoRA: 1 for all without variation."
         return io.Schema(
             node_id="CameraClips",
             display_name="Camera Clips",
@@ -183,6 +184,7 @@ class CameraClips(io.ComfyNode):
             outputs=[
                 io.Image.Output("images", is_output_list=True, tooltip="A list with one IMAGE for each clip, its frames."),
                 io.String.Output("captions", is_output_list=True, tooltip="A list with the caption of each clip."),
+                io.Float.Output("strengths", is_output_list=True, tooltip=strengths),
             ],
         )
 
@@ -203,5 +205,5 @@ class CameraClips(io.ComfyNode):
     ) -> io.NodeOutput:
         chosen: tuple[Any, ...] = (move, amount, length, width, height, single_pictures, easing, variation, seed)
         options = CameraOptions(*(values[0] for values in chosen))
-        made, texts, report = camera_clips(images, captions, options)
-        return io.NodeOutput(made, texts, ui=played_with_text(preview(made), report))
+        made = camera_clips(images, captions, options)
+        return io.NodeOutput(made.frames, made.captions, made.strengths, ui=played_with_text(preview(made.frames), made.report))

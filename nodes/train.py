@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -78,6 +79,10 @@ class TrainMotionLoRA(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
+        strengths = (
+            "At which strength the LoRA is to make each clip: one list item per clip, or one for all; 1 without. From Camera Clips with a "
+            "variation: a strength is then how far the camera goes."
+        )
         return io.Schema(
             node_id="TrainMotionLoRA",
             display_name="Train Motion LoRA",
@@ -90,6 +95,7 @@ class TrainMotionLoRA(io.ComfyNode):
                 MotionModuleSocket.Input("motion_module", tooltip="The module that the LoRA is for. It is not changed."),
                 _rank(64),
                 *_settings_inputs(500, 5e-4),
+                io.Float.Input("strengths", optional=True, force_input=True, tooltip=strengths),
             ],
             outputs=[
                 *_outputs("The motion LoRA, for Save Trained LoRA."),
@@ -117,6 +123,7 @@ class TrainMotionLoRA(io.ComfyNode):
         state_name: list[str],
         options: list[TrainingOptions] | None = None,
         preview: list[Preview] | None = None,
+        strengths: Sequence[float] = (),
     ) -> io.NodeOutput:
         chosen = _chosen(
             steps=steps, learning_rate=learning_rate, batch_size=batch_size, grad_accumulation_steps=grad_accumulation_steps,
@@ -124,7 +131,7 @@ class TrainMotionLoRA(io.ComfyNode):
             gradient_checkpointing=gradient_checkpointing,
         )  # fmt: skip
         inputs = NodeInputs(model, latents, positive, state_name[0], options, preview, chosen)
-        module, trained = lora_at_node(inputs, motion_module[0], rank[0])
+        module, trained = lora_at_node(inputs, motion_module[0], rank[0], strengths)
         return io.NodeOutput(trained.tensors, {"loss": trained.losses}, trained.steps, module, ui=_told(trained))
 
 

@@ -60,6 +60,9 @@ CAMERA = TrainingSettings(
 )  # fmt: skip
 CAMERA_AMOUNTS = {"pan": 0.45, "tilt": 0.35, "zoom": 0.5, "roll": 0.5}
 """How far a camera goes in a clip: in pictures, times larger or smaller less one, and quarter turns."""
+CAMERA_STRENGTHS = {"zoom": (0.5, 1.0, 1.5)}
+"""Shares of `CAMERA_AMOUNTS` by which clips move, turn by turn, and strengths of the LoRA at them; 1 where there are none. A zoom that is
+learnt by one amount alone is nearly as fast at half the strength, and no faster at more."""
 OPPOSITES = dict(zip(CAMERA_MOVES[::2], CAMERA_MOVES[1::2], strict=True))
 """Every second camera move, and the one that it is backwards."""
 FILMED_SHARE = 0.5
@@ -85,7 +88,7 @@ class Plan:
 
     weights: Path = files.WEIGHTS
     clips: int = 2400
-    camera_clips: int = 160
+    camera_clips: int = 240
     moves: Mapping[str, str] = field(default_factory=lambda: OPPOSITES)
     adapter: TrainingSettings = ADAPTER
     motion: TrainingSettings = MOTION
@@ -145,9 +148,11 @@ def seen_by_camera(what: Scene, move: str, share: float = 1.0, even: bool = Fals
         even: things are on average as large as without a camera. A LoRA that is shown zooms that begin at the usual size learns
             that things are large as well: what it then adds at more strength is size, and not zoom.
     """
-    path = camera_move(move, share * CAMERA_AMOUNTS[move.split()[0]], FRAMES)
-    if even:
-        path = replace(path, zoom=path.zoom / path.zoom.log().mean().exp())
+    kind = move.split()[0]
+    path = camera_move(move, share * CAMERA_AMOUNTS[kind], FRAMES)
+    if even and kind == "zoom":
+        zoom = camera_move(move, CAMERA_AMOUNTS[kind], FRAMES).zoom
+        path = replace(path, zoom=(zoom / zoom.log().mean().exp()) ** share)  # a share of a zoom, see share_of_move
     return to_bytes(camera_clip(draw(what, pixels=WIDE), path, (VIEW, VIEW), scale=1.0))
 
 
@@ -196,9 +201,11 @@ def camera_loras(studio: Studio, place: Place, plan: Plan) -> None:
     adapted, _ = with_domain_adapter(studio.model, plan.file("domain_adapter"), 1.0)
     for number, (move, opposite) in enumerate(plan.moves.items()):
         place.report(f"{move}, and {opposite}")
-        data = camera_data(studio, move, plan.camera_clips, SEED + 1000 * (number + 1))
         run = place.run(studio, file_name(move))
-        trained = train_motion_lora(adapted, motion, data.latents, data.positive, place.share(plan.camera), CAMERA_RANK, run)
+        strengths = camera_strengths(move, plan.camera_clips)
+        data = camera_data(studio, move, strengths, SEED + 1000 * (number + 1))
+        settings = place.share(plan.camera)
+        trained = train_motion_lora(adapted, motion, data.latents, data.positive, settings, CAMERA_RANK, run, strengths)
         export(trained, file_name(move), place, plan, plan.camera)
         export(mirrored(trained), file_name(opposite), place, plan, plan.camera)
 
@@ -214,9 +221,16 @@ def file_name(move: str) -> str:
     return f"motion_lora_{move.replace(' ', '_')}"
 
 
-def camera_data(studio: Studio, move: str, count: int, seed: int) -> Data:
-    """Clips in which a camera makes one move over scenes wider than the picture, in which nothing moves: as Camera Clips makes them of pictures."""
+def camera_strengths(move: str, count: int) -> list[float]:
+    """The share of its amount by which each clip of a move goes."""
+    strengths = CAMERA_STRENGTHS.get(move.split()[0], (1.0,))
+    return [strengths[index % len(strengths)] for index in range(count)]
+
+
+def camera_data(studio: Studio, move: str, strengths: Sequence[float], seed: int) -> Data:
+    """Clips in which a camera makes one move over scenes wider than the picture, in which nothing moves: as Camera Clips makes them of
+    pictures, but for zooms, which go as far below the usual size as above it."""
     random = torch.Generator().manual_seed(seed)
-    scenes = [scene(random, motion="rests") for _ in range(count)]
-    moved = stamped(torch.stack([seen_by_camera(what, move, even=True) for what in scenes]))
+    scenes = [scene(random, motion="rests") for _ in strengths]
+    moved = stamped(torch.stack([seen_by_camera(what, move, share, even=True) for what, share in zip(scenes, strengths, strict=True)]))
     return Data(studio.latents(moved), [studio.prompt(what.caption) for what in scenes])

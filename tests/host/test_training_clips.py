@@ -20,7 +20,9 @@ from animatediff_native.demo.tiny_checkpoint import checkpoint
 from animatediff_native.nodes.clips import CameraClips, EncodeTrainingClips, LoadTrainingClips
 from animatediff_native.nodes.files import input_folder, input_folders, state_of
 from animatediff_native.training.clips import encode
+from animatediff_native.training.clips.camera import varied_amounts
 from animatediff_native.training.clips.load import ClipOptions, load_clips, starts_of
+from animatediff_native.training.clips.moves import CameraClips as Filmed
 from animatediff_native.training.clips.moves import CameraOptions, camera_clips
 from animatediff_native.training.host import video
 from comfy_api.latest import InputImpl
@@ -345,26 +347,27 @@ def test_load_node_shows_clips_and_report(folder: Path, tmp_path: Path) -> None:
     assert LoadTrainingClips.fingerprint_inputs(folder="my clips ä", width=8) == state_of("my clips ä")
 
 
-def camera(images: list[Tensor], captions: list[str], **options: Any) -> tuple[list[Tensor], list[str], str]:
+def camera(images: list[Tensor], captions: list[str], **options: Any) -> Filmed:
     plain = {"move": "pan left", "amount": 0.25, "length": 4, "width": 16, "height": 16}
     return camera_clips(images, captions, CameraOptions(**{**plain, **options}))
 
 
 def test_camera_clips_of_videos_and_pictures(warned: Callable[[], str]) -> None:
     ramp = torch.arange(6.0)[:, None, None, None].expand(6, 64, 64, 3) / 10
-    made, captions, report = camera([ramp, ramp[:1], ramp[:3]], ["video", "still", "short"])
+    made, captions, strengths, report = camera([ramp, ramp[:1], ramp[:3]], ["video", "still", "short"])
+    assert strengths == [1.0, 1.0]
     assert captions == ["video", "still"] and [clip.shape for clip in made] == [(4, 16, 16, 3)] * 2
     assert (made[0].mean(dim=(1, 2, 3)) * 10).round().tolist() == [1, 2, 3, 4]
     told = "Skipped: IMAGE 3 has 3 frames; a clip takes 4, or a single picture."
     assert told in report and told in warned() and report.startswith("2 clips of 4 frames, 16 x 16: pan left.")
-    stills, captions, _ = camera([ramp[:3, :, :, :1]], ["x"], single_pictures=True)
+    stills, captions, _, _ = camera([ramp[:3, :, :, :1]], ["x"], single_pictures=True)
     assert captions == ["x"] * 3 and [clip.shape for clip in stills] == [(4, 16, 16, 3)] * 3
-    assert camera([ramp, ramp], [])[1] == ["", ""] and camera([ramp, ramp], ["one"])[1] == ["one", "one"]
+    assert camera([ramp, ramp], []).captions == ["", ""] and camera([ramp, ramp], ["one"]).captions == ["one", "one"]
 
 
 def test_camera_clips_say_what_does_not_fit(warned: Callable[[], str]) -> None:
     small = torch.rand(1, 16, 18, 3)
-    assert "1 of 1 source too small for this move at 16 x 16: enlarged up to 1.11 times" in camera([small], [])[2]
+    assert "1 of 1 source too small for this move at 16 x 16: enlarged up to 1.11 times" in camera([small], []).report
     assert "enlarged" in warned()
     with pytest.raises(ValueError, match="There are 3 captions for 2 IMAGEs"):
         camera([small, small], ["a", "b", "c"])
@@ -377,8 +380,9 @@ def test_camera_clips_say_what_does_not_fit(warned: Callable[[], str]) -> None:
 def test_camera_node_takes_lists(tmp_path: Path) -> None:
     picture = torch.rand(2, 40, 40, 3)
     done = CameraClips.execute([picture], ["zoom in"], [0.25], [4], [16], [16], [True], variation=[0.5], seed=[3])
-    images, captions = done.args
+    images, captions, strengths = done.args
     assert [clip.shape for clip in images] == [(4, 16, 16, 3)] * 2 and captions == ["", ""]
+    assert [round(1.25**strength - 1, 6) for strength in strengths] == [round(amount, 6) for amount in varied_amounts(0.25, 0.5, 2, 3)]
     assert "zoom in" in done.ui["text"][0] and (tmp_path / "temp" / done.ui["images"][0]["filename"]).is_file()
 
 

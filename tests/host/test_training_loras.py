@@ -121,6 +121,70 @@ def test_a_preview_shows_the_lora_at_strength_one_after_a_clip_backwards(model, 
     assert not torch.allclose(shown, other, atol=1e-4), "one is the opposite of the other"
 
 
+def test_each_clip_is_learnt_at_its_strength(model, motion, tmp_path, monkeypatch):
+    """What a LoRA is trained as at half strength is what it does at half strength; and each clip has its own."""
+
+    def train(strengths, keeping=Keeping(), module=motion, settings=SETTINGS):
+        return train_motion_lora(model, module, clips(), prompts(), settings, rank=4, run=Run(keeping=keeping), strengths=strengths)
+
+    keeping, file = Keeping(tmp_path / "lora.state"), tmp_path / "lora.safetensors"
+    trained = train([0.5], keeping)
+    save_file(trained.tensors, file, trained.metadata)
+    once = replace(SETTINGS, steps=1)
+    merged = train([], module=with_motion_lora(motion, file, 0.5), settings=once).losses[0]
+    found = loss_of_trained(lambda settings, keeping: train([0.5], keeping, settings=settings), keeping.file)
+    assert merged == pytest.approx(found, rel=1e-5)
+    assert merged != pytest.approx(train([], module=with_motion_lora(motion, file, 1.0), settings=once).losses[0], rel=1e-4)
+
+    def begun(down, up, random):
+        for layer in (down, up):
+            layer.weight.data.normal_(0, 0.3, generator=random)
+
+    monkeypatch.setattr("animatediff_native.training.stages.motion_lora.begin", begun)
+    low, high, mixed, turned = (train(strengths, settings=once).losses[0] for strengths in ([0.5], [1.5, 1.5], [0.5, 1.5], [1.5, 0.5]))
+    assert mixed + turned == pytest.approx(low + high, rel=1e-5)
+    assert abs(mixed - turned) > 1e-4 * mixed
+    assert train([1.0, 1.0], settings=once).losses == train([], settings=once).losses
+
+
+def test_a_strength_turned_round_is_a_clip_turned_round(model, motion):
+    moving = [torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(seed)) for seed in range(2)]
+
+    def losses(latents, reversal, strengths):
+        settings = replace(SETTINGS, reversal=reversal)
+        return train_motion_lora(model, motion, latents, prompts(), settings, rank=4, strengths=strengths).losses
+
+    found, turned = losses(moving, 1.0, [-0.5, 1.0]), [clip.flip(0) for clip in moving]
+    assert found == pytest.approx(losses(turned, 1e-9, [0.5, -1.0]), rel=1e-6)
+    assert found != pytest.approx(losses(turned, 1e-9, [0.5, 1.0]), rel=1e-6)
+
+
+def test_a_training_does_not_go_on_with_other_strengths(model, motion, tmp_path):
+    keeping = Keeping(tmp_path / "lora.state")
+
+    def train(strengths):
+        return train_motion_lora(model, motion, clips(), prompts(), SETTINGS, rank=4, run=Run(keeping=keeping), strengths=strengths)
+
+    train([0.5, 1.0])
+    with pytest.raises(ValueError, match=r"strengths was \w+, is \w+"):
+        train([0.5, 1.5])
+    with pytest.raises(ValueError, match=r"strengths was \w+, is not given"):
+        train([])
+
+
+@pytest.mark.parametrize(
+    ("strengths", "told"),
+    [
+        ([1.0, 0.5, 1.0], r"one strength per clip, got 3 strengths for 2 clips\. Give one for each, one for all, or none"),
+        ([1.0, float("nan")], "a number, got nan"),
+        ([0.0], "All clips have the strength 0, at which a LoRA does nothing"),
+    ],
+)
+def test_strengths_that_fit_no_clips_are_refused(model, motion, strengths, told):
+    with pytest.raises(ValueError, match=told):
+        train_motion_lora(model, motion, clips(), prompts(), SETTINGS, rank=4, strengths=strengths)
+
+
 def test_only_a_motion_lora_is_shown_clips_backwards(model):
     backwards = replace(SETTINGS, reversal=0.5)
     for train in (train_domain_adapter, train_motion_module):

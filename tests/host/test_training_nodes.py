@@ -10,6 +10,7 @@ import folder_paths
 import pytest
 import torch
 from animatediff_native.motion.container import read_file
+from animatediff_native.nodes.clips import CameraClips
 from animatediff_native.nodes.train import (
     MotionTrainingOptions,
     MotionTrainingPreview,
@@ -75,6 +76,17 @@ def test_a_trained_motion_lora_is_used_at_once(dataset, model, motion, output):
     frames = [run_ksampler(animate(model, module)) for module in (trained, saved, motion)]
     assert torch.equal(frames[0], frames[1]) and not torch.allclose(frames[0], frames[2], atol=1e-4)
     assert "a motion LoRA trained for 3 steps at 1: 168 of 168 keys matched" in trained.get_attachment("animatediff_settings").loras
+
+
+def test_the_strengths_of_camera_clips_reach_the_training(dataset, motion, tmp_path):
+    camera = CameraClips.execute([torch.rand(2, 40, 40, 3)], ["zoom in"], [0.25], [4], [16], [16], [True], variation=[0.5], seed=[3])
+    strengths = camera.args[2]
+    losses = [
+        run(TrainMotionLoRA, **dataset, motion_module=[motion], rank=[4], strengths=given)[1]["loss"] for given in (strengths, [1.0], [])
+    ]
+    assert len(strengths) == 2 and losses[0] != losses[1] == losses[2]
+    with pytest.raises(ValueError, match="got 3 strengths for 2 clips"):
+        run(TrainMotionLoRA, **dataset, motion_module=[motion], rank=[4], strengths=[1.0, 0.5, 0.5])
 
 
 def test_an_adapter_is_saved_with_the_hosts_loras(dataset, output):

@@ -22,6 +22,7 @@ from animatediff_native.motion.lora import read_motion_lora
 from animatediff_native.sampling.controls.sparse import load_sparse_control
 from animatediff_native.sampling.modules.load import load_motion_module
 from animatediff_native.sampling.modules.settings import family_of
+from animatediff_native.training.measures.camera import camera_motion
 from comfy.model_sampling import ModelSamplingDiscrete
 from safetensors.torch import load_file
 
@@ -224,6 +225,15 @@ def test_a_zoom_that_a_lora_learns_is_no_enlargement(move: str) -> None:
     assert float(even.log().mean().exp() / usual.mean()) == pytest.approx(1.0, abs=0.05)
     assert float(even[-1] / even[0]) == pytest.approx(float(begun[-1] / begun[0]), abs=0.05), "it zooms as much"
     assert float(begun.log().mean().exp() / usual.mean()) > 1.15
+
+
+def test_a_strength_of_a_zoom_is_how_far_it_goes() -> None:
+    still = scene(torch.Generator().manual_seed(2), motion="rests", kind="ball", size="small")
+    strengths = video.camera_strengths("zoom out", 4)
+    assert strengths == [0.5, 1.0, 1.5, 0.5] and video.camera_strengths("tilt up", 2) == [1.0, 1.0]
+    for strength in strengths[:3]:
+        found = camera_motion(video.seen_by_camera(still, "zoom out", strength, even=True) / 255, 2).zoom
+        assert found == pytest.approx(100 * ((1 + video.CAMERA_AMOUNTS["zoom"]) ** (-strength / 15) - 1), rel=0.1)
 
 
 def test_a_stage_that_was_stopped_is_not_exported(plan: video.Plan, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from animatediff_native.training.clips.camera import (
     camera_clip,
     camera_move,
     largest_scale,
+    share_of_move,
     varied_amounts,
 )
 from animatediff_native.training.clips.fit import fitted
@@ -181,6 +182,13 @@ def test_variation_is_seeded_and_bounded() -> None:
     assert amounts == varied_amounts(0.4, 0.5, 200, seed=2**64 - 1) != varied_amounts(0.4, 0.5, 200, seed=1)
     assert 0.2 <= min(amounts) < 0.22 and 0.58 < max(amounts) <= 0.6
     assert varied_amounts(0.4, 0.0, 3, seed=5) == [0.4, 0.4, 0.4]
+
+
+@pytest.mark.parametrize("name", ["pan left", "zoom in"])
+def test_a_share_of_a_move_made_twice_is_a_share_twice_as_large(name: str) -> None:
+    half = 0.2 if name == "pan left" else 1.4**0.5 - 1
+    assert share_of_move(name, half, 0.4) == pytest.approx(0.5) and share_of_move(name, 0.4, 0.4) == 1.0
+    assert share_of_move(name, 0.0, 0.4) == 0.0 and share_of_move(name, 0.0, 0.0) == 1.0
 
 
 # --- frames of one size ----------------------------------------------------------------------------------------------

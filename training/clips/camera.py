@@ -116,6 +116,13 @@ def varied_amounts(amount: float, variation: float, count: int, seed: int) -> li
     return [amount * (1 + variation * draw) for draw in (torch.rand(count, generator=random) * 2 - 1).tolist()]
 
 
+def share_of_move(name: str, amount: float, whole: float) -> float:
+    """Which part of a move by ``whole`` one by ``amount`` is: half a zoom twice is the whole. 1 where the whole is 0."""
+    if whole <= 0:
+        return 1.0
+    return math.log1p(amount) / math.log1p(whole) if name.startswith("zoom") else amount / whole
+
+
 # --- frames ----------------------------------------------------------------------------------------------------------
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ...sampling.host.sample import ProgressBar, stop_if_interrupted, warn
-from .camera import CAMERA_EASINGS, camera_clip, camera_move, largest_scale, varied_amounts
+from .camera import CAMERA_EASINGS, camera_clip, camera_move, largest_scale, share_of_move, varied_amounts
 from .fit import CROP, fitted
 from .load import MULTIPLE, counted_words
 
@@ -43,8 +44,23 @@ class CameraOptions:
     seed: int = 0
 
 
-def camera_clips(images: Sequence[Tensor], captions: Sequence[str], options: CameraOptions) -> tuple[list[Tensor], list[str], str]:
-    """Clips ``(F, height, width, 3)``, their captions, and what the node shows. The user is warned.
+class CameraClips(NamedTuple):
+    """Clips that a camera took.
+
+    Attributes:
+        frames: ``(F, height, width, 3)`` each.
+        strengths: which part of the chosen amount each of them moves by.
+        report: what the node shows.
+    """
+
+    frames: list[Tensor]
+    captions: list[str]
+    strengths: list[float]
+    report: str
+
+
+def camera_clips(images: Sequence[Tensor], captions: Sequence[str], options: CameraOptions) -> CameraClips:
+    """Clips of a moving crop over footage. The user is warned.
 
     Args:
         images: each ``(N, H, W, C)``: a video, a still, or N stills.
@@ -75,7 +91,8 @@ def camera_clips(images: Sequence[Tensor], captions: Sequence[str], options: Cam
         )
     warn(told)
     first = f"{counted_words(len(made), 'clip')} of {counted_words(options.length, 'frame')}, {options.width} x {options.height}: {options.move}."
-    return made, [caption for _, caption in sources], "\n".join([first, *told])
+    strengths = [share_of_move(options.move, amount, options.amount) for amount in amounts]
+    return CameraClips(made, [caption for _, caption in sources], strengths, "\n".join([first, *told]))
 
 
 def _check(images: Sequence[Tensor], captions: Sequence[str], options: CameraOptions) -> None:

@@ -21,11 +21,18 @@ class Seen:
 
     Attributes:
         pictures: how many frames of a clip are taken as pictures of their own; 0 takes the clip as it is.
-        turn: told before each clip whether it comes backwards, and what is trained acts at strength -1; None where that has no strength.
+        act: told before each clip the strength at which what is trained acts; None where that has no strength.
+        strengths: one for each clip; 1 for all where there is none. A clip that comes backwards has its strength with the sign turned.
     """
 
     pictures: int = 0
-    turn: Callable[[bool], None] | None = None
+    act: Callable[[float], None] | None = None
+    strengths: tuple[float, ...] = ()
+
+    def strength(self, draw: Draw) -> float:
+        """At which a clip is seen."""
+        strength = self.strengths[draw.clip] if self.strengths else 1.0
+        return -strength if draw.backwards else strength
 
     def frames(self, count: int, draw: Draw) -> list[int] | None:
         """Which of ``count`` frames, in which order; None for all as they are."""
@@ -55,8 +62,8 @@ class ClipProblem:
 
     def look(self, watch: Watch, step: int) -> None:
         """Let a watch see the model as it is, and what is trained at strength 1."""
-        if self.seen.turn is not None:
-            self.seen.turn(False)
+        if self.seen.act is not None:
+            self.seen.act(1.0)
         with self.evaluation.at_rest() as model:
             watch.look(step, model)
 
@@ -65,8 +72,8 @@ class ClipProblem:
         frames, *shape = self.evaluation.latents[draw.clip].shape
         chosen = self.seen.frames(frames, draw)
         noise = torch.randn(frames if chosen is None else len(chosen), *shape, generator=draw.random)
-        if self.seen.turn is not None:
-            self.seen.turn(draw.backwards)
+        if self.seen.act is not None:
+            self.seen.act(self.seen.strength(draw))
         found, wanted = self.evaluation.outputs(draw.clip, draw.level, noise, draw.untold, chosen)
         sigma, slope = self.evaluation.sigmas[draw.level], self.evaluation.slopes[draw.level]
         return self.criterion(found, wanted) * snr_weight(sigma, slope, self.settings.min_snr, self.settings.debias)

@@ -17,6 +17,7 @@ from .settings import TrainingSettings
 VERSION = 1
 
 
+UNSET = "not given"
 SAMPLED = 64
 """Values of a tensor that tell it from others."""
 
@@ -103,8 +104,11 @@ def load_state(file: Path, wanted: Mapping[str, str]) -> State:
         raise ValueError(f"Needed the state of a training, but {file.name} is none ({error}). Choose another file.") from error
     if version != VERSION:
         raise ValueError(f"{file.name} has version {version} of the state of a training, needed is {VERSION}. Begin anew.")
+    was = state.fingerprint
     differences = [
-        f"{name} was {state.fingerprint.get(name)}, is {value}" for name, value in wanted.items() if state.fingerprint.get(name) != value
+        f"{name} was {was.get(name, UNSET)}, is {wanted.get(name, UNSET)}"
+        for name in {**wanted, **was}
+        if was.get(name) != wanted.get(name)
     ]
     if differences:
         raise ValueError(

@@ -99,9 +99,10 @@ def _ended(trained: Trained) -> Trained:
     return trained
 
 
-def lora_at_node(inputs: NodeInputs, motion: ModelPatcher, rank: int) -> tuple[ModelPatcher, Trained]:
+def lora_at_node(inputs: NodeInputs, motion: ModelPatcher, rank: int, strengths: Sequence[float] = ()) -> tuple[ModelPatcher, Trained]:
     """Stage ``motion_lora``; gives the module with the LoRA on it as well, ready to be used."""
-    trained = _ended(train_motion_lora(inputs.model[0], motion, inputs.clips, inputs.positive, inputs.settings, rank, inputs.run()))
+    run = inputs.run()
+    trained = _ended(train_motion_lora(inputs.model[0], motion, inputs.clips, inputs.positive, inputs.settings, rank, run, strengths))
     file = ModelFile(f"a motion LoRA trained for {trained.steps} steps", trained.tensors, trained.metadata)
     with torch.inference_mode(False):
         return with_motion_lora(motion, file, 1.0), trained

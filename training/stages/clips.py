@@ -108,10 +108,12 @@ def train(
     if settings.caption_dropout and clips.untold is None:
         run.watch.warn("caption_dropout does nothing without an empty prompt. Give one, or set caption_dropout to 0.")
     settings = settings_for(settings, clips.untold)
-    if settings.reversal and seen.turn is None:
+    if settings.reversal and seen.act is None:
         raise ValueError(f"reversal is for motion LoRAs, which can act at strength -1; got {settings.reversal:g}. Set it to 0.")
     captions = ((str(number), part[0]) for number, prompt in enumerate(clips.prompts) for part in prompt)
     given = {"captions": digest_of(captions), "models": digest_of(tensors_of(model))}
+    if seen.strengths:
+        given["strengths"] = digest_of((str(clip), torch.tensor(strength)) for clip, strength in enumerate(seen.strengths))
     marks = fingerprint(settings, clips.latents, stage, run.processes.count, given)
     keeping = run.keeping
     if keeping.file is None and keeping.folder is not None:

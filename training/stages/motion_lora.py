@@ -6,6 +6,7 @@ whose strength is a curve does when sampling.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -40,6 +41,7 @@ def train_motion_lora(
     settings: TrainingSettings,
     rank: int = 64,
     run: Run | None = None,
+    strengths: Sequence[float] = (),
 ) -> Trained:
     """Train a motion LoRA.
 
@@ -49,12 +51,14 @@ def train_motion_lora(
         latents: ``(F, C, h, w)`` per clip, in the autoencoder's scale as on LATENT sockets.
         positive: the host's CONDITIONING per clip, or one for all.
         rank: 1 to 128.
+        strengths: of the LoRA at each clip, one for all, or none for 1. Where clips show a move by different amounts, and each has its
+            amount as strength, a strength is an amount afterwards (as the scales of Concept Sliders, Gandikota et al. 2023, arXiv 2311.12092).
 
     Returns:
         A motion LoRA file in the original spelling; alpha, in its metadata, is the rank.
 
     Raises:
-        ValueError: clips, captions, MODEL and module do not fit each other, or the state is that of another training.
+        ValueError: clips, captions, strengths, MODEL and module do not fit each other, or the state is that of another training.
     """
     run, image_model = run or Run(), without_motion(model)
     check_rank(rank)
@@ -64,7 +68,7 @@ def train_motion_lora(
     with torch.inference_mode(False):
         lora = _fresh(motion, rank, settings.seed)
         trainee = animate(private_copy(image_model, settings.training_dtype), _with_lora(motion, lora, settings.gradient_checkpointing))
-        stage, seen = f"motion LoRA of rank {rank}", Seen(turn=_turning(lora))
+        stage, seen = f"motion LoRA of rank {rank}", Seen(act=_acting(lora), strengths=_strengths(strengths, len(clips.latents)))
         trained = train(stage, trainee, clips, settings, run, lambda: dict(lora.named_parameters()), seen)
     names = {f"pairs.{name}": name.replace("/", ".") for name in lora.pairs}
     return as_lora(trained, names, rank)
@@ -81,20 +85,35 @@ def _fresh(motion: ModelPatcher, rank: int, seed: int) -> LowRankNetwork:
     return lora.requires_grad_(True)
 
 
-def _turning(lora: LowRankNetwork) -> Callable[[bool], None]:
-    """Gives the LoRA a sign, and returns what sets it: True for -1."""
-    signs = [1.0]
+def _strengths(given: Sequence[float], clips: int) -> tuple[float, ...]:
+    """One for each clip, or none when all are 1."""
+    each = [float(strength) for strength in given] * (clips if len(given) == 1 else 1)
+    if each and len(each) != clips:
+        raise ValueError(
+            f"Needed one strength per clip, got {len(each)} strengths for {clips} clips. Give one for each, one for all, or none; Camera Clips "
+            "puts them out in the order of its clips."
+        )
+    if wrong := [strength for strength in each if not math.isfinite(strength)]:
+        raise ValueError(f"A clip's strength is a number, got {wrong[0]}. 1 is the whole move, 0.5 half of it, -1 its opposite.")
+    if each and not any(each):
+        raise ValueError("All clips have the strength 0, at which a LoRA does nothing and learns nothing. Give clips of other strengths.")
+    return () if all(strength == 1.0 for strength in each) else tuple(each)
 
-    def signed(_: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> Tensor:
-        return out * signs[0]
+
+def _acting(lora: LowRankNetwork) -> Callable[[float], None]:
+    """Gives the LoRA a strength, and returns what sets it."""
+    strengths = [1.0]
+
+    def acting(_: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> Tensor:
+        return out * strengths[0]
 
     for pair in lora.pairs.values():
-        pair.register_forward_hook(signed)
+        pair.register_forward_hook(acting)
 
-    def turn(backwards: bool) -> None:
-        signs[0] = -1.0 if backwards else 1.0
+    def act(strength: float) -> None:
+        strengths[0] = strength
 
-    return turn
+    return act
 
 
 def _with_lora(motion: ModelPatcher, lora: LowRankNetwork, checkpointing: bool) -> ModelPatcher:
