@@ -35,7 +35,7 @@ from demo.world.prompts import INSTEAD, RESTING, SETTINGS, VIEW, Prompt  # noqa:
 WORKFLOW = REPOSITORY / "workflows" / "train_motion_lora.json"
 MOVE, AMOUNT, RANK, CLIPS = "pan left", 0.45, 16, 20
 LIMIT, MINUTES = 0.95, 10.0
-PICTURE = 96  # pixels of a side: the view, and as much again as a camera goes
+PICTURE = 104  # pixels of a side: the view, and what the widest of the varied pans needs
 SEED = 2026
 TRAINING = {"steps": 400, "learning_rate": 5e-3, "batch_size": 4, "training_dtype": "fp32", "gradient_checkpointing": False, "state_name": ""}
 OPTIONS = {
