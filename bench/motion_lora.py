@@ -33,13 +33,13 @@ from demo.server import Server  # noqa: E402
 from demo.world.prompts import INSTEAD, RESTING, SETTINGS, VIEW, Prompt  # noqa: E402
 
 WORKFLOW = REPOSITORY / "workflows" / "train_motion_lora.json"
-MOVE, AMOUNT, RANK, CLIPS = "pan left", 0.45, 16, 20
+MOVE, AMOUNT, RANK, CLIPS = "pan left", 0.6, 16, 20
 LIMIT, MINUTES = 0.95, 10.0
-PICTURE = 104  # pixels of a side: the view, and what the widest of the varied pans needs
+PICTURE = 116  # pixels of a side: the view, and what the widest of the varied pans needs
 SEED = 2026
-TRAINING = {"steps": 400, "learning_rate": 5e-3, "batch_size": 4, "training_dtype": "fp32", "gradient_checkpointing": False, "state_name": ""}
+TRAINING = {"steps": 400, "learning_rate": 8e-3, "batch_size": 4, "training_dtype": "fp32", "gradient_checkpointing": False, "state_name": ""}
 OPTIONS = {
-    "noise_bias": 2.0, "schedule": "cosine", "warm_up": 10, "average": 0.0, "caption_dropout": 0.0, "min_snr": 5.0, "debias": 0.6,
+    "noise_bias": 2.0, "schedule": "cosine", "warm_up": 10, "average": 0.98, "caption_dropout": 0.0, "min_snr": 5.0, "debias": 0.6,
     "gradient_limit": 1.0, "weight_decay": 0.01,
 }  # fmt: skip
 
