@@ -236,6 +236,14 @@ def test_a_strength_of_a_zoom_is_how_far_it_goes() -> None:
         assert found == pytest.approx(100 * ((1 + video.CAMERA_AMOUNTS["zoom"]) ** (-strength / 15) - 1), rel=0.1)
 
 
+def test_a_camera_makes_other_moves_beside_its_own() -> None:
+    still = scene(torch.Generator().manual_seed(2), motion="rests")
+    for way in (1, -1):
+        found = camera_motion(video.seen_by_camera(still, "pan left", 0.5, even=True, beside={"zoom": 0.8 * way, "tilt": 0.5 * way}) / 255, 2)
+        assert found.x == pytest.approx(0.5 * 64 * video.CAMERA_AMOUNTS["pan"] / 15, rel=0.3)
+        assert way * found.zoom > 1.0 and way * found.y < -0.3, "downwards things go up"
+
+
 def test_a_stage_that_was_stopped_is_not_exported(plan: video.Plan, tmp_path: Path) -> None:
     elsewhere = replace(plan, weights=tmp_path / "weights")
     for name in ("image", "autoencoder", "domain_adapter", "motion_module"):
