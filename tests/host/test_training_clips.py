@@ -22,8 +22,7 @@ from animatediff_native.nodes.files import input_folder, input_folders, state_of
 from animatediff_native.training.clips import encode
 from animatediff_native.training.clips.camera import varied_amounts
 from animatediff_native.training.clips.load import ClipOptions, load_clips, starts_of
-from animatediff_native.training.clips.moves import CameraClips as Filmed
-from animatediff_native.training.clips.moves import CameraOptions, camera_clips
+from animatediff_native.training.clips.moves import CameraOptions, FilmedClips, camera_clips
 from animatediff_native.training.host import video
 from comfy_api.latest import InputImpl
 from comfy_extras.nodes_dataset import MakeTrainingDataset
@@ -347,7 +346,7 @@ def test_load_node_shows_clips_and_report(folder: Path, tmp_path: Path) -> None:
     assert LoadTrainingClips.fingerprint_inputs(folder="my clips ä", width=8) == state_of("my clips ä")
 
 
-def camera(images: list[Tensor], captions: list[str], **options: Any) -> Filmed:
+def camera(images: list[Tensor], captions: list[str], **options: Any) -> FilmedClips:
     plain = {"move": "pan left", "amount": 0.25, "length": 4, "width": 16, "height": 16}
     return camera_clips(images, captions, CameraOptions(**{**plain, **options}))
 

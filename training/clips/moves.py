@@ -44,7 +44,7 @@ class CameraOptions:
     seed: int = 0
 
 
-class CameraClips(NamedTuple):
+class FilmedClips(NamedTuple):
     """Clips that a camera took.
 
     Attributes:
@@ -59,7 +59,7 @@ class CameraClips(NamedTuple):
     report: str
 
 
-def camera_clips(images: Sequence[Tensor], captions: Sequence[str], options: CameraOptions) -> CameraClips:
+def camera_clips(images: Sequence[Tensor], captions: Sequence[str], options: CameraOptions) -> FilmedClips:
     """Clips of a moving crop over footage. The user is warned.
 
     Args:
@@ -92,7 +92,7 @@ def camera_clips(images: Sequence[Tensor], captions: Sequence[str], options: Cam
     warn(told)
     first = f"{counted_words(len(made), 'clip')} of {counted_words(options.length, 'frame')}, {options.width} x {options.height}: {options.move}."
     strengths = [share_of_move(options.move, amount, options.amount) for amount in amounts]
-    return CameraClips(made, [caption for _, caption in sources], strengths, "\n".join([first, *told]))
+    return FilmedClips(made, [caption for _, caption in sources], strengths, "\n".join([first, *told]))
 
 
 def _check(images: Sequence[Tensor], captions: Sequence[str], options: CameraOptions) -> None:
