@@ -214,7 +214,8 @@ def camera_rows(trials: Trials) -> Iterator[Row]:
             made = trials.animations(f"{move} {strength}", trials.animated(**{name: strength}), still)
             moved[strength] = [_moved(frames, move) for frames in made]
         yield Row(f"{move}: sign", [value > 0 for value in moved[1.0]], AT_LEAST, 0.95)
-        yield Row(f"{move}: amount per frame", moved[1.0])
+        for strength, values in moved.items():
+            yield Row(f"{move}: amount per frame at strength {strength:g}", values)
         means = [statistics.fmean(moved[strength]) for strength in (0.5, 1.0, 1.5)]
         yield Row(f"{move}: grows with 0.5, 1, 1.5", [means[0] < means[1] < means[2]], AT_LEAST, 1.0)
         yield Row(f"{move}: strength -1 reverses", [value < 0 for value in moved[-1.0]], AT_LEAST, 0.85)

@@ -15,9 +15,8 @@ from torch import Tensor
 from .settings import TrainingSettings
 
 VERSION = 1
-
-
 UNSET = "not given"
+"""Of what a state that was saved by an older version does not have."""
 SAMPLED = 64
 """Values of a tensor that tell it from others."""
 
