@@ -25,7 +25,7 @@ from .studio import Studio
 pack()
 from animatediff_native.sampling.modules.domain_adapter import with_domain_adapter  # noqa: E402
 from animatediff_native.sampling.modules.load import load_motion_module  # noqa: E402
-from animatediff_native.training.clips.camera import CAMERA_MOVES, CameraMove, camera_clip, camera_move  # noqa: E402
+from animatediff_native.training.clips.camera import CAMERA_MOVES, camera_clip, camera_move  # noqa: E402
 from animatediff_native.training.loop.settings import TrainingSettings  # noqa: E402
 from animatediff_native.training.loop.state import digest_of  # noqa: E402
 from animatediff_native.training.loop.watch import Trained  # noqa: E402
@@ -63,8 +63,6 @@ CAMERA_AMOUNTS = {"pan": 0.45, "tilt": 0.35, "zoom": 0.5, "roll": 0.5}
 CAMERA_STRENGTHS = {"zoom": (0.5, 1.0, 1.5)}
 """Shares of `CAMERA_AMOUNTS` by which clips move, turn by turn, and strengths of the LoRA at them; 1 where there are none. A zoom that is
 learnt by one amount alone is nearly as fast at half the strength, and no faster at more."""
-WIDEST = 160
-"""Pixels that a camera may look around in that makes several moves at the same time."""
 OPPOSITES = dict(zip(CAMERA_MOVES[::2], CAMERA_MOVES[1::2], strict=True))
 """Every second camera move, and the one that it is backwards."""
 FILMED_SHARE = 0.5
@@ -137,31 +135,25 @@ def filmed(frames: Tensor, scenes: Sequence[Scene], seed: int) -> Tensor:
     random = torch.Generator().manual_seed(seed + 1)
     made = frames.clone()
     for index, what in enumerate(scenes):
-        move, amount, there = int(torch.randint(len(CAMERA_MOVES), (), generator=random)), *torch.rand(2, generator=random).tolist()
+        moves, amount, there = int(torch.randint(len(CAMERA_MOVES), (), generator=random)), *torch.rand(2, generator=random).tolist()
         if there < FILMED_SHARE and not what.motion.startswith("rolls"):
-            made[index] = seen_by_camera(what, {CAMERA_MOVES[move]: LEAST_FILMED + (1 - LEAST_FILMED) * amount})
+            made[index] = seen_by_camera(what, CAMERA_MOVES[moves], LEAST_FILMED + (1 - LEAST_FILMED) * amount)
     return made
 
 
-def seen_by_camera(what: Scene, moves: Mapping[str, float], even: bool = False) -> Tensor:
-    """The clip (F, 64, 64, 3) as bytes that a camera takes of a scene wider than the picture.
+def seen_by_camera(what: Scene, move: str, share: float = 1.0, even: bool = False) -> Tensor:
+    """The clip (F, 64, 64, 3) as bytes that a camera takes of a scene wider than the picture, with a share of `CAMERA_AMOUNTS`.
 
     Args:
-        moves: that it makes at the same time, each by a share of `CAMERA_AMOUNTS`.
         even: things are on average as large as without a camera. A LoRA that is shown zooms that begin at the usual size learns
             that things are large as well: what it then adds at more strength is size, and not zoom.
     """
-    paths = [camera_move(move, amount_of(move, share), FRAMES) for move, share in moves.items()]
-    zoom = torch.stack([path.zoom for path in paths]).prod(dim=0)
-    x, y, roll = (torch.stack([getattr(path, way) for path in paths]).sum(dim=0) for way in ("x", "y", "roll"))
-    path = CameraMove(x, y, zoom / zoom.log().mean().exp() if even else zoom, roll)
-    return to_bytes(camera_clip(draw(what, pixels=WIDE if len(moves) == 1 else WIDEST), path, (VIEW, VIEW), scale=1.0))
-
-
-def amount_of(move: str, share: float) -> float:
-    """The amount of a share of a move, as `camera_move` takes it: `share_of_move` gives the share back."""
     kind = move.split()[0]
-    return (1 + CAMERA_AMOUNTS[kind]) ** share - 1 if kind == "zoom" else share * CAMERA_AMOUNTS[kind]
+    path = camera_move(move, share * CAMERA_AMOUNTS[kind], FRAMES)
+    if even and kind == "zoom":
+        zoom = camera_move(move, CAMERA_AMOUNTS[kind], FRAMES).zoom
+        path = replace(path, zoom=(zoom / zoom.log().mean().exp()) ** share)  # a share of a zoom, see share_of_move
+    return to_bytes(camera_clip(draw(what, pixels=WIDE), path, (VIEW, VIEW), scale=1.0))
 
 
 def train(stage: str, place: Place, plan: Plan = Plan()) -> None:
@@ -240,6 +232,5 @@ def camera_data(studio: Studio, move: str, strengths: Sequence[float], seed: int
     pictures, but for zooms, which go as far below the usual size as above it."""
     random = torch.Generator().manual_seed(seed)
     scenes = [scene(random, motion="rests") for _ in strengths]
-    made = [seen_by_camera(what, {move: share}, even=True) for what, share in zip(scenes, strengths, strict=True)]
-    moved = stamped(torch.stack(made))
+    moved = stamped(torch.stack([seen_by_camera(what, move, share, even=True) for what, share in zip(scenes, strengths, strict=True)]))
     return Data(studio.latents(moved), [studio.prompt(what.caption) for what in scenes])
