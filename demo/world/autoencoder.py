@@ -9,7 +9,7 @@ from comfy.taesd.taesd import TAESD
 from torch import Tensor, nn
 
 from .clips import clips, pictures, stamped, to_floats
-from .place import Place, fitting
+from .place import Place, fitting, mixed_precision
 
 SD15_SCALE = 0.18215  # what the host multiplies latents of SD1.5 by
 BATCH, CROP = 24, 48
@@ -49,7 +49,7 @@ def _train_both(place: Place, data: Tensor) -> dict[str, Tensor]:
         chosen = torch.randint(len(data), (batch,), generator=random)
         top, left = torch.randint((64 - CROP) // 8 + 1, (2,), generator=random).tolist()
         shown = to_floats(data[chosen, 8 * top : 8 * top + CROP, 8 * left : 8 * left + CROP]).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with mixed_precision():
             latent = net.taesd_encoder(shown).float()
             noisy = latent + NOISE * torch.randn(latent.shape, generator=random)
             made = net.taesd_decoder(noisy).float()
@@ -61,7 +61,7 @@ def _train_both(place: Place, data: Tensor) -> dict[str, Tensor]:
 
 def _train_decoder(place: Place, data: Tensor, trained: TAESD) -> dict[str, Tensor]:
     decoder, batch = deepcopy(trained.taesd_decoder), place.part(BATCH)
-    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.no_grad(), mixed_precision():
         latents = torch.cat([trained.taesd_encoder(to_floats(part)).float() for part in data.split(64)])
 
     def loss(random: torch.Generator) -> Tensor:
@@ -71,7 +71,7 @@ def _train_decoder(place: Place, data: Tensor, trained: TAESD) -> dict[str, Tens
         shown = to_floats(data[chosen, 8 * top : 8 * top + CROP, 8 * left : 8 * left + CROP]).contiguous(memory_format=torch.channels_last)
         latent = latents[chosen, :, top : top + cells, left : left + cells]
         noisy = latent + DECODER_NOISE * torch.randn(latent.shape, generator=random)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with mixed_precision():
             made = decoder(noisy.contiguous(memory_format=torch.channels_last)).float()
         return _difference(made, shown)
 

@@ -21,7 +21,7 @@ from .autoencoder import SD15_SCALE
 from .clips import pictures, to_floats
 from .files import image_state, kept
 from .networks import TEXT_CONFIG, TEXT_WIDTH, Words, unet
-from .place import Place, digest_of, fitting
+from .place import Place, digest_of, fitting, mixed_precision
 from .scene import MOTIONS
 
 BATCH = 64
@@ -112,7 +112,7 @@ def train(place: Place, autoencoder: dict[str, Tensor]) -> dict[str, Tensor]:
         distinct, which = tokens[caption].unique(dim=0, return_inverse=True)
         text = model.words(distinct)
         named = torch.full((len(distinct),), NOT_TOLD).scatter(0, which, motions[caption])
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with mixed_precision():
             found = model.unet(noisy, levels.step.float(), context=text[which])
         error = (found.float() - noise).square().mean(dim=(1, 2, 3))
         return (levels.counts * error).mean() + TELLING * motions_told(text, distinct, named)
@@ -137,6 +137,6 @@ def encode(autoencoder: dict[str, Tensor], frames: Tensor) -> Tensor:
     net = TAESD(latent_channels=4)
     net.load_state_dict(autoencoder)
     net.to(memory_format=torch.channels_last)
-    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.inference_mode(), mixed_precision():
         parts = [net.encode(to_floats(part) * 2 - 1).float() * SD15_SCALE for part in frames.split(64)]
     return torch.cat(parts).clone().contiguous()

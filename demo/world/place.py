@@ -31,10 +31,17 @@ SAVE_EVERY = 90.0  # seconds
 WARM_UP = 100  # steps
 AVERAGE = 0.998  # how slowly the averaged weights follow
 
-__all__ = ["ConsoleWatch", "Loss", "Networks", "Place", "Processes", "Report", "Several", "Teller", "digest_of", "finished", "fitting"]
+__all__ = [
+    "ConsoleWatch", "Loss", "Networks", "Place", "Processes", "Report", "Several", "Teller", "digest_of", "finished", "fitting", "mixed_precision",
+]  # fmt: skip
 
 Report = Callable[[str], None]
 Loss = Callable[[torch.Generator], Tensor]
+
+
+def mixed_precision() -> torch.autocast:
+    """bf16, but on processors without AVX-512: they imitate it, and take 3.9 s for the latents of a clip in place of 0.4 in fp32."""
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=torch.backends.cpu.get_cpu_capability().startswith("AVX512"))
 
 
 def fitting(steps: int, learning_rate: float) -> TrainingSettings:

@@ -15,7 +15,7 @@ import torch
 from animatediff_native.demo import commands
 from animatediff_native.demo.world import autoencoder, clips, files, image, networks, video
 from animatediff_native.demo.world.measures import reading
-from animatediff_native.demo.world.place import Place, fitting
+from animatediff_native.demo.world.place import Place, fitting, mixed_precision
 from animatediff_native.demo.world.scene import draw, scene
 from animatediff_native.motion.container import read_file
 from animatediff_native.motion.lora import read_motion_lora
@@ -25,6 +25,7 @@ from animatediff_native.sampling.modules.settings import family_of
 from animatediff_native.training.measures.camera import camera_motion
 from comfy.model_sampling import ModelSamplingDiscrete
 from safetensors.torch import load_file
+from torch.nn import functional
 
 SHORT = {"steps": 2, "batch_size": 1, "warm_up": 0}
 MOVES = {"pan left": "pan right", "zoom in": "zoom out"}
@@ -234,6 +235,13 @@ def test_a_strength_of_a_zoom_is_how_far_it_goes() -> None:
     for strength in strengths[:3]:
         found = camera_motion(video.seen_by_camera(still, "zoom out", strength, even=True) / 255, 2).zoom
         assert found == pytest.approx(100 * ((1 + video.CAMERA_AMOUNTS["zoom"]) ** (-strength / 15) - 1), rel=0.1)
+
+
+@pytest.mark.parametrize(("capability", "dtype"), [("AVX512", torch.bfloat16), ("AVX2", torch.float32), ("DEFAULT", torch.float32)])
+def test_bf16_is_for_processors_that_have_it(capability: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    with mixed_precision():
+        assert functional.linear(torch.zeros(1, 2), torch.zeros(3, 2)).dtype == dtype
 
 
 def test_a_stage_that_was_stopped_is_not_exported(plan: video.Plan, tmp_path: Path) -> None:
