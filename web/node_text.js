@@ -17,6 +17,7 @@ const NODES = [
   "SaveMotionModule",
 ];
 const NAME = "found";
+const TYPE = "animatediff_text"; // not "text": Nodes 2.0 draws that as an input of its own, which stays empty
 const LINE_HEIGHT = 14;
 
 function addField(node) {
@@ -24,7 +25,7 @@ function addField(node) {
   element.readOnly = true;
   element.className = "comfy-multiline-input";
   element.style.opacity = 0.8;
-  const widget = node.addDOMWidget(NAME, "text", element, {
+  const widget = node.addDOMWidget(NAME, TYPE, element, {
     serialize: false, // not among the inputs of a prompt,
     getValue: () => element.value,
     setValue: (text) => (element.value = text),

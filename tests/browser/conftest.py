@@ -14,6 +14,12 @@ from animatediff_tests.server.conftest import client, server_log  # noqa: F401 -
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PACK = "animatediff-native"
 SCREEN = {"width": 1920, "height": 1080}
+SWITCH = """async on => {
+    await window.app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on);
+    await new Promise(done => setTimeout(done, 500));
+    return window.LiteGraph.vueNodesMode;
+}"""
+"""Draw nodes as Nodes 2.0 does, or on the canvas."""
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +56,14 @@ def page(chromium: str, client: ComfyClient) -> Iterator[Any]:  # noqa: F811 - t
         page.problems[:] = [problem for problem in page.problems if PACK in problem]
         yield page
         browser.close()
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["canvas", "nodes_2"])
+def renderer(page: Any, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each way in which the front end draws nodes; its name."""
+    assert page.evaluate(SWITCH, request.param) == request.param
+    yield "nodes_2" if request.param else "canvas"
+    page.evaluate(SWITCH, False)
 
 
 def _told(message: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from animatediff_native.demo.animate import TINY_MODELS
 from animatediff_native.demo.client import ComfyClient, workflow_to_prompt
+from animatediff_tests.room import ROOM
 
 WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows"
 NAMES = sorted(path.stem for path in WORKFLOWS.glob("*.json"))
@@ -56,10 +57,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_workflow_opens_as_it_was_drawn(page: Any, pictures: Path, name: str) -> None:
+def test_workflow_opens_as_it_was_drawn(page: Any, renderer: str, pictures: Path, name: str) -> None:
     graph = workflow(name)
     nodes = opened(page, graph, name)
-    page.screenshot(path=pictures / f"{name}.png")
+    page.screenshot(path=pictures / f"{name}_{renderer}.png")
     assert [node["type"] for node in nodes if not node["known"] or node["broken"]] == []
     assert sorted(node["id"] for node in nodes) == sorted(node["id"] for node in graph["nodes"])
     stored = {node["id"]: node["widgets_values"] for node in graph["nodes"]}
@@ -104,52 +105,69 @@ def test_front_end_sends_what_our_converter_does(page: Any, client: ComfyClient,
     }
 
 
-def test_nodes_show_what_they_found_and_do_not_store_it(page: Any, pictures: Path) -> None:
-    graph = workflow("domain_adapter")
-    for node in graph["nodes"]:
-        if node["type"] == "EmptyLatentImage":
-            node["widgets_values"] = [64, 64, 4]
-        elif node["type"] == "AnimateDiffNativeSampler":
-            node["widgets_values"][2] = 1
-    field = """type => {
-        const node = window.app.graph._nodes.find(node => node.type === type);
-        return node.widgets.find(widget => widget.name === 'found')?.value;
-    }"""
+FOUND = """type => {
+    const node = window.app.graph._nodes.find(node => node.type === type);
+    return node.widgets.find(widget => widget.name === 'found')?.value;
+}"""
+SEEN = """() => Array.from(document.querySelectorAll('textarea'))
+    .filter(({ clientWidth, clientHeight }) => clientWidth && clientHeight).map(({ value }) => value)"""
+"""What stands in the fields that are on the screen."""
+
+
+def test_nodes_show_what_they_found_and_do_not_store_it(page: Any, renderer: str, pictures: Path) -> None:
+    graph = quick(workflow("domain_adapter"), seed=len(renderer), steps=1)
     for _ in range(2):  # the second run finds everything in the cache, and still says so
         opened(page, graph, "domain_adapter")
-        assert page.evaluate(field, "LoadMotionModule") is None
+        assert page.evaluate(FOUND, "LoadMotionModule") is None
         run(page)
-        assert "AnimateDiff v3 (v3_sd15_mm), for SD1.5" in page.evaluate(field, "LoadMotionModule")
-        assert page.evaluate(field, "ApplyDomainAdapter") == "v3_sd15_adapter.ckpt at 1: 128 of 128 keys matched"
+        found = page.evaluate(FOUND, "LoadMotionModule")
+        assert "AnimateDiff v3 (v3_sd15_mm), for SD1.5" in found
+        assert page.evaluate(FOUND, "ApplyDomainAdapter") == "v3_sd15_adapter.ckpt at 1: 128 of 128 keys matched"
+        page.evaluate(TWO_FRAMES)
+        assert {found, page.evaluate(FOUND, "ApplyDomainAdapter")} <= set(page.evaluate(SEEN))
         stored = page.evaluate("() => window.app.graph.serialize().nodes.map(node => [node.type, node.widgets_values])")
         assert dict(stored)["ApplyDomainAdapter"] == ["v3_sd15_adapter.ckpt", 1]
         assert dict(stored)["LoadMotionModule"] == ["v3_sd15_mm.ckpt", "auto", "authors", 0, "authors"]
         sent = page.evaluate("async () => Object.values((await window.app.graphToPrompt()).output)")
         assert not any("found" in node["inputs"] for node in sent)
     page.wait_for_timeout(1_000)  # the clips load
-    page.screenshot(path=pictures / "after_a_run.png")
+    page.screenshot(path=pictures / f"after_a_run_{renderer}.png")
     assert overlaps(drawn(page)) == []
     assert page.locator(COMPLAINTS).all_inner_texts() == []
     assert page.problems == []
 
 
-AFTER = ["long_clip", "sparsectrl_storyboard", "sparsectrl_controlnet", "value_curves", "control_curve", "prompt_travel_loras"]
+def quick(graph: dict[str, Any], seed: int, steps: int) -> dict[str, Any]:
+    """A graph with few pixels and steps."""
+    for node in graph["nodes"]:
+        if node["type"] == "EmptyLatentImage":
+            node["widgets_values"] = [64, 64, min(20, node["widgets_values"][2])]
+        elif node["type"] in SAMPLERS:
+            node["widgets_values"][0], node["widgets_values"][2] = seed, steps
+    return graph
+
+
+SAMPLERS = ("AnimateDiffNativeSampler", "KSampler")
+AFTER = [
+    "text_to_video", "long_clip", "sparsectrl_storyboard", "sparsectrl_controlnet", "value_curves", "control_curve", "prompt_travel",
+    "prompt_travel_loras", "motion_schedule", "upscale", "any_sampler",
+]  # fmt: skip
+PREVIEW = "() => window.app.extensionManager.setting.set('Comfy.Execution.PreviewMethod', 'latent2rgb')"
 
 
 @pytest.mark.parametrize("name", AFTER)
-def test_nothing_overlaps_after_a_run(page: Any, pictures: Path, name: str) -> None:
-    """Nodes grow when they show what they found, and pictures."""
-    graph = workflow(name)
-    for node in graph["nodes"]:
-        if node["type"] == "EmptyLatentImage":
-            node["widgets_values"][:2] = [64, 64]
-        elif node["type"] == "AnimateDiffNativeSampler":
-            node["widgets_values"][2] = 1
-    opened(page, graph, name)
+def test_nothing_overlaps_after_a_run(page: Any, renderer: str, pictures: Path, name: str) -> None:
+    """Nodes grow when they show what they found, pictures, and the live preview, which is on. How far, `ROOM` says."""
+    page.evaluate(PREVIEW)
+    opened(page, quick(workflow(name), seed=len(renderer) + 100, steps=2), name)
     run(page)
     page.wait_for_timeout(1_500)  # pictures load
-    page.screenshot(path=pictures / f"{name}_after_a_run.png")
-    assert overlaps(drawn(page)) == []
+    page.screenshot(path=pictures / f"{name}_after_a_run_{renderer}.png")
+    nodes = drawn(page)
+    assert overlaps(nodes) == []
+    assert max(node["box"][3] for node in nodes if node["type"] in SAMPLERS) > 480, "the preview is shown"
+    for kind, height in ROOM.items():
+        assert all(node["box"][3] <= height for node in nodes if node["type"] == kind), kind
     assert page.problems == []
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from animatediff_native.demo.client import ComfyClient
+from animatediff_tests.browser.conftest import SWITCH
 from animatediff_tests.old_graphs import SCENES, V1, Prompt, saved_graph
 from animatediff_tests.old_layouts import (
     INNER,
@@ -31,11 +32,6 @@ COMPLAINTS = "[role=dialog], .p-dialog, [data-testid=error-overlay]"
 """What the front end shows over a graph with missing nodes, missing files or errors."""
 DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 SENT = "async () => (await window.app.graphToPrompt()).output"
-SWITCH = """async on => {
-    await window.app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on);
-    await new Promise(done => setTimeout(done, 500));
-    return window.LiteGraph.vueNodesMode;
-}"""
 MISSING = """() => window.app.graph._nodes.map(node => node.type)
     .filter(type => !(type in window.LiteGraph.registered_node_types))"""
 LORAS, LOOP, ONE, TWO = (
