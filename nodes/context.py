@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io, ui
 
 from ..sampling.run.windowed import with_windows
@@ -12,6 +14,8 @@ from .types import (
     ContextOptionsSocket,
     choice,
     count,
+    frames_of,
+    latent_length_input,
     model_input,
     model_output,
     num_frames_input,
@@ -135,6 +139,7 @@ class PreviewContextWindows(io.ComfyNode):
                 ContextOptionsSocket.Input("context_options", tooltip="From Context Window Options."),
                 num_frames_input(48),
                 count("steps", 20, 1, 1000, "Sampling steps, as on the sampler."),
+                latent_length_input(),
             ],
             outputs=[
                 io.Image.Output("image", tooltip="The picture."),
@@ -143,7 +148,10 @@ class PreviewContextWindows(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, context_options: WindowOptions, num_frames: int, steps: int) -> io.NodeOutput:
-        image = draw(context_options, num_frames, steps)
-        text = describe_plan(context_options, num_frames, steps)
+    def execute(
+        cls, context_options: WindowOptions, num_frames: int, steps: int, latent: dict[str, Any] | None = None
+    ) -> io.NodeOutput:
+        frames = frames_of(num_frames, latent)
+        image = draw(context_options, frames, steps)
+        text = describe_plan(context_options, frames, steps)
         return io.NodeOutput(image, text, ui=ui.PreviewImage(image, cls=cls))

@@ -22,6 +22,8 @@ from .types import (
     conditioning_inputs,
     conditioning_outputs,
     count,
+    frames_of,
+    latent_length_input,
     model_input,
     model_output,
     num_frames_input,
@@ -34,15 +36,6 @@ from .types import (
 HOOKS = [f"hooks_{number}" for number in range(1, 9)]
 VALUES = list("abcdefgh")
 EASE_TIP = "How it goes from keyframe to keyframe, where a keyframe does not say."
-
-
-def _frames(num_frames: int, latent: dict[str, Any] | None) -> int:
-    return num_frames if latent is None else latent["samples"].shape[0]
-
-
-def _latent() -> io.Latent.Input:
-    """A latent that says how many frames there are."""
-    return io.Latent.Input("latent", optional=True, tooltip="Its number of frames is taken in place of num_frames.")
 
 
 class ValueCurve(io.ComfyNode):
@@ -72,7 +65,7 @@ class ValueCurve(io.ComfyNode):
                 choice("easing", EASINGS, LINEAR, EASE_TIP),
                 io.Boolean.Input("loop", default=False, tooltip=loop),
                 num_frames_input(16, "Length of the drawing and the list; the curve itself fits any length."),
-                _latent(),
+                latent_length_input(),
                 region_mask("mask", "value"),
                 io.MultiType.Input("times", [ValueCurveSocket, FloatsSocket], optional=True, tooltip=times),
                 number("outside", 0.0, -100.0, 100.0, outside, advanced=True, optional=True),
@@ -98,7 +91,7 @@ class ValueCurve(io.ComfyNode):
         outside: float = 0.0,
         stretch_mask: bool = False,
     ) -> io.NodeOutput:
-        frames = _frames(num_frames, latent)
+        frames = frames_of(num_frames, latent)
         curve = make_curve(
             values,
             over=over,
@@ -151,7 +144,7 @@ class PromptTravel(io.ComfyNode):
                 choice("easing", EASINGS, LINEAR, EASE_TIP),
                 io.Boolean.Input("loop", default=False, tooltip="The last prompt turns into the first."),
                 choice("blend", BLENDS, BLENDS[0], blend, advanced=True),
-                _latent(),
+                latent_length_input(),
                 io.Autogrow.Input("hooks", template=hooks, optional=True, tooltip=hooks_tip),
                 io.Autogrow.Input("values", template=values, optional=True, tooltip=values_tip),
                 count("start_frame", 0, 0, 999_999, start, unit="frames", advanced=True, optional=True),
@@ -189,7 +182,7 @@ class PromptTravel(io.ComfyNode):
         options = TravelOptions(
             prepend, append, easing, loop, blend, joint, padding, start_frame, timeline_frames, numbers
         )
-        made = travel(clip, prompts, _frames(num_frames, latent), options, connected)
+        made = travel(clip, prompts, frames_of(num_frames, latent), options, connected)
         return io.NodeOutput(made.positive, made.negative, ui=text(made.summary))
 
 

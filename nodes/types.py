@@ -136,6 +136,16 @@ def num_frames_input(default: int, tooltip: str = "Length of the animation.") ->
     return count("num_frames", default, 1, 4096, tooltip, unit="frames")
 
 
+def latent_length_input() -> io.Latent.Input:
+    """A latent that says how many frames there are."""
+    return io.Latent.Input("latent", optional=True, tooltip="Its number of frames is taken in place of num_frames.")
+
+
+def frames_of(num_frames: int, latent: dict[str, Any] | None) -> int:
+    """How many frames a node is to work for, see ``latent_length_input``."""
+    return num_frames if latent is None else latent["samples"].shape[0]
+
+
 def seed_input(name: str, *, changes: bool = True) -> io.Int.Input:
     """A seed; the host may change it after each run, unless ``changes`` is False: with another one a training would begin anew."""
     tooltip = "Starting point of the noise; the same seed gives the same result. Range 0 to 2^64 - 1."

@@ -6,6 +6,7 @@ Called by ``nodes.context.PreviewContextWindows``.
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,58 +14,73 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from ..host.sample import stop_if_interrupted
+from ..host.windows import MOVING
 from ..timeline.ink import EMPTY, GAP, INK, PAPER, label_every
 from .handler import FrameWindows
 from .options import WindowOptions, as_window_options
 
 _WIDTH, _HEIGHT = 960, 960
-"""Pixels the bars fill at most; cells are never thinner than 2 and never larger than 24 by 14."""
+"""Pixels the bars fill at most. Cells are never larger than 24 by 14; with many frames or windows several share a pixel."""
 _LEFT, _TOP, _LINE = 88, 62, 14
+_ROWS = _HEIGHT // 2
+"""Lines for the windows of a step at most."""
+_NARROWEST = 330
+"""Pixels that the lines of text take."""
 
 
 class Band(NamedTuple):
-    """Steps (counted from 1) that share their windows; ``shares[w]`` maps frames to their weight in window ``w``."""
+    """Steps (counted from 1) that share their windows, the lists of frames in ``windows``."""
 
     first: int
     last: int
     options: WindowOptions
-    shares: list[dict[int, float]]
+    frames: int
+    windows: list[list[int]]
+
+    @property
+    def shares(self) -> list[dict[int, float]]:
+        """Each window's part in its frames, 0 to 1; over all windows a frame's parts sum to 1."""
+        if len(self.windows) == 1:
+            return [dict.fromkeys(self.windows[0], 1.0)]
+        handler = FrameWindows(self.options)
+        rows = [dict(zip(window, handler.weights(window, self.frames), strict=True)) for window in self.windows]
+        total = [0.0] * self.frames
+        for row in rows:
+            for frame, weight in row.items():
+                total[frame] += weight
+        return [{frame: weight / total[frame] for frame, weight in row.items()} for row in rows]
 
 
-def _shares(handler: FrameWindows, frames: int) -> list[dict[int, float]]:
-    """Each window's part in its frames, 0 to 1; over all windows a frame's parts sum to 1."""
-    if not handler.is_needed(frames):
-        return [dict.fromkeys(range(frames), 1.0)]
-    windows = handler.index_lists(frames)
-    rows = [dict(zip(window, handler.weights(window, frames), strict=True)) for window in windows]
-    total = [sum(row.get(frame, 0.0) for row in rows) for frame in range(frames)]
-    return [{frame: weight / total[frame] for frame, weight in row.items()} for row in rows]
-
-
-def bands(options: WindowOptions, frames: int, steps: int) -> list[Band]:
-    """What happens at each step, equal neighbours joined.
+def bands(options: WindowOptions, frames: int, steps: int) -> Iterator[Band]:
+    """What happens at each step, equal neighbours joined. Can be interrupted at each step.
 
     Percents are taken as the share of steps done, which is exact for schedulers that are linear in time.
     """
     plan = [(part, FrameWindows(part)) for part in as_window_options(options).plan]
-    found: list[Band] = []
+    band: Band | None = None
     for step in range(steps):
+        stop_if_interrupted()
         part, handler = [entry for entry in plan if entry[0].start_percent <= step / steps + 1e-9][-1]
-        handler.at_step(step)
-        shares = _shares(handler, frames)
-        if found and found[-1].options is part and found[-1].shares == shares:
-            found[-1] = found[-1]._replace(last=step + 1)
-        else:
-            found.append(Band(step + 1, step + 1, part, shares))
-    return found
+        same = band is not None and band.options is part
+        if band is None or not same or part.schedule in MOVING:
+            handler.at_step(step)
+            windows = handler.index_lists(frames) if handler.is_needed(frames) else [list(range(frames))]
+            if band is None or not same or band.windows != windows:
+                if band is not None:
+                    yield band
+                band = Band(step + 1, step, part, frames, windows)
+        band = band._replace(last=step + 1)
+    if band is not None:
+        yield band
 
 
 def describe_plan(options: WindowOptions, frames: int, steps: int) -> str:
     """One line per part of the plan: what it does and what it costs."""
-    lines, found = [], bands(options, frames, steps)
+    lines: list[str] = []
+    found = [(band.options, (len(band.windows), sum(map(len, band.windows)))) for band in bands(options, frames, steps)]
     for part in as_window_options(options).plan:
-        mine = [band for band in found if band.options == part]
-        work = [(len(band.shares), sum(map(len, band.shares))) for band in mine]
+        work = [each for whose, each in found if whose == part]
         if not work:
             lines.append(f"from {part.start_percent:.0%}: never reached in {steps} steps")
             continue
@@ -90,11 +106,13 @@ def draw(options: WindowOptions, frames: int, steps: int) -> Tensor:
     """
     if frames < 1 or steps < 1:
         raise ValueError(f"A picture needs at least 1 frame and 1 step; got {frames} and {steps}.")
-    found = bands(options, frames, steps)
-    rows = sum(len(band.shares) for band in found)
-    cell, row = min(24, max(2, _WIDTH // frames)), min(_LINE, max(2, _HEIGHT // rows))
-    height = _TOP + sum(max(_LINE, row * len(band.shares)) + GAP for band in found) + GAP
-    image = Image.new("RGB", (_LEFT + cell * frames + GAP, max(height, _TOP + _LINE)), PAPER)
+    found, left_out = _drawn(options, frames, steps)
+    rows = sum(min(_ROWS, len(band.windows)) for band in found)
+    row = min(_LINE, max(2, (_HEIGHT - GAP * len(found)) // rows))
+    cell = float(min(24, _WIDTH // frames)) if frames <= _WIDTH // 2 else _WIDTH / frames
+    width = round(cell * frames)
+    height = _TOP + sum(max(_LINE, row * min(_ROWS, len(band.windows))) + GAP for band in found) + (_LINE if left_out else 0) + GAP
+    image = Image.new("RGB", (max(_LEFT + width + GAP, _NARROWEST), max(height, _TOP + _LINE)), PAPER)
     pen = ImageDraw.Draw(image)
     plan = as_window_options(options).plan
     length = plan[0].length if len(plan) == 1 else "several lengths"
@@ -104,20 +122,36 @@ def draw(options: WindowOptions, frames: int, steps: int) -> Tensor:
     for band in found:
         steps_text = f"step {band.first}" if band.first == band.last else f"step {band.first}-{band.last}"
         pen.text((GAP, top), steps_text, INK)
+        lines = min(_ROWS, len(band.windows))
+        for line in range(lines):
+            pen.rectangle((_LEFT, top + row * line, _LEFT + width - 1, top + row * (line + 1) - 2), EMPTY)
         for number, shares in enumerate(band.shares):
-            y = top + row * number
-            pen.rectangle((_LEFT, y, _LEFT + cell * frames - 1, y + row - 2), EMPTY)
+            y = top + row * (number * lines // len(band.windows))
             for frame, share in shares.items():
-                x = _LEFT + cell * frame
-                pen.rectangle((x, y, x + cell - 1, y + row - 2), _colour(number, share))
-        top += max(_LINE, row * len(band.shares)) + GAP
+                x, end = _LEFT + int(cell * frame), _LEFT + int(cell * (frame + 1))
+                pen.rectangle((x, y, max(x, end - 1), y + row - 2), _colour(number, share))
+        top += max(_LINE, row * lines) + GAP
+    if left_out:
+        pen.text((GAP, top), f"steps {steps - left_out + 1}-{steps} are not drawn, their windows move on", INK)
     return torch.from_numpy(np.asarray(image, dtype=np.float32) / 255).unsqueeze(0)
 
 
-def _frame_numbers(pen: ImageDraw.ImageDraw, frames: int, cell: int) -> None:
+def _drawn(options: WindowOptions, frames: int, steps: int) -> tuple[list[Band], int]:
+    """As many bands as there is room for, at least one; and how many steps are left out."""
+    found: list[Band] = []
+    height = 0
+    for band in bands(options, frames, steps):
+        height += max(_LINE, 2 * min(_ROWS, len(band.windows))) + GAP
+        if found and height > _HEIGHT + GAP:
+            return found, steps - band.first + 1
+        found.append(band)
+    return found, 0
+
+
+def _frame_numbers(pen: ImageDraw.ImageDraw, frames: int, cell: float) -> None:
     """Every few frames its number, and a tick."""
     every = label_every(cell, 28)
     for frame in range(0, frames, every):
-        x = _LEFT + cell * frame
+        x = _LEFT + int(cell * frame)
         pen.text((x, _TOP - 26), str(frame), INK)
         pen.line((x, _TOP - 10, x, _TOP - 5), INK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import comfy.model_management
@@ -278,7 +279,7 @@ def test_old_graphs_without_the_new_inputs() -> None:
 def test_the_picture_shows_the_weights() -> None:
     """48 frames in windows of 16, overlap 4: where one window is alone its cells are brightest."""
     options = WindowOptions()
-    (band,) = bands(options, 48, 20)
+    (band,) = list(bands(options, 48, 20))
     assert (band.first, band.last) == (1, 20)
     assert [sorted(shares)[:: len(shares) - 1] for shares in band.shares] == [[0, 15], [12, 27], [24, 39], [32, 47]]
     for frame in range(48):
@@ -291,7 +292,7 @@ def test_the_picture_shows_the_weights() -> None:
 
 def test_the_picture_follows_steps_and_plans() -> None:
     plan = plain(24, 8, views=True, start_percent=0.5, previous=plain(schedule="standard_uniform").plan)
-    found = bands(plan, 64, 12)
+    found = list(bands(plan, 64, 12))
     assert [(band.first, band.last) for band in found] == [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 12)]
     first, second = describe_plan(plan, 64, 12).split("\n")
     assert "from 0%" in first and "the whole model" in first
@@ -309,7 +310,52 @@ def test_pictures_of_the_windows_that_are_sampled(model, motion) -> None:
 def test_pictures_of_any_size(frames: int, steps: int) -> None:
     result = PreviewContextWindows.execute(options_node(), frames, steps)
     image, text = result.result
-    assert image.shape[2] >= frames * 2 and str(min(16, frames)) in text
+    assert min(frames * 2, 330) <= image.shape[2] <= 1100 and image.shape[1] <= 1100 and str(min(16, frames)) in text
+
+
+@pytest.mark.parametrize(("frames", "steps", "overlap", "schedule"), [
+    (4096, 1000, 15, "standard_static"), (1024, 20, 15, "standard_uniform"), (2000, 1000, 4, "standard_uniform"), (481, 60, 12, "looped_uniform"),
+    (24, 1000, 4, "standard_uniform"),
+])  # fmt: skip
+def test_pictures_have_a_limit(frames: int, steps: int, overlap: int, schedule: str) -> None:
+    """Thousands of windows are drawn in seconds, on a megapixel; what is not drawn is said."""
+    begun = time.monotonic()
+    image = draw(plain(16, overlap, schedule=schedule), frames, steps)
+    assert time.monotonic() - begun < 30 and image.shape[1] * image.shape[2] < 1.2e6
+    last = image[0, -20:-10].amax(dim=(0, 2))
+    assert bool((last > 0.8).any()) == (schedule != "standard_static"), "text, where steps are left out"
+
+
+def test_every_window_and_frame_has_its_place_in_a_small_picture() -> None:
+    """2,000 frames in 960 pixels, 1,985 windows in 480 rows: the bars go evenly from the upper left to the lower right."""
+    image = draw(plain(16, 15), 2000, 1)[0, 62 : 62 + 960, 88 : 88 + 960]
+    found = (image.amax(dim=-1) - image.amin(dim=-1) > 0.1).float()
+    for part in (0.02, 0.5, 0.98):
+        columns = found[int(part * 959) // 2 * 2].nonzero()[:, 0]
+        assert float(columns.float().mean()) / 960 == pytest.approx(part, abs=0.02) and 6 < len(columns) < 14
+    assert found.any(dim=0).all()
+
+
+def test_a_picture_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def cancelled() -> None:
+        asked.append(1)
+        if len(asked) == 3:
+            raise comfy.model_management.InterruptProcessingException
+
+    monkeypatch.setattr("animatediff_native.sampling.windows.picture.stop_if_interrupted", cancelled)
+    for what in (draw, describe_plan):
+        asked.clear()
+        with pytest.raises(comfy.model_management.InterruptProcessingException):
+            what(plain(schedule="standard_uniform"), 4096, 1000)
+
+
+def test_a_picture_is_of_the_latent_that_is_connected() -> None:
+    latent = {"samples": torch.zeros(40, 4, 8, 8)}
+    image, text = PreviewContextWindows.execute(options_node(), 24, 5, latent).result
+    other, said = PreviewContextWindows.execute(options_node(), 40, 5).result
+    assert torch.equal(image, other) and text == said
 
 
 def test_a_picture_of_nothing() -> None:
