@@ -33,9 +33,19 @@ def import_pack(name: str) -> float:
     return seconds
 
 
-def test_importing_takes_under_a_third_of_a_second() -> None:
+def compile_pack() -> float:
+    """Seconds of processor time to compile the sources of the pack: how fast this machine is."""
+    folders = ("nodes", "motion", "sampling", "training")
+    texts = [path.read_text(encoding="utf-8") for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    start = time.process_time()
+    for text in texts:
+        compile(text, "source", "exec")
+    return time.process_time() - start
+
+
+def test_importing_takes_little_more_than_compiling() -> None:
     """The best of three: a busy machine makes anything slow. Two thirds of it compile sources; an installed pack keeps that."""
-    assert min(import_pack(f"animatediff_start_{i}") for i in range(3)) < 0.33
+    assert min(import_pack(f"animatediff_start_{i}") for i in range(3)) < 2 * min(compile_pack() for _ in range(3))
 
 
 def pack_of(version: str, monkeypatch: pytest.MonkeyPatch) -> Any:
