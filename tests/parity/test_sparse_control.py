@@ -229,7 +229,7 @@ def test_naive_reference(kind: str, tmp_path: Path) -> None:
     network = load(state, tmp_path)
     full = {**given, "hint": torch.rand_like(given["hint"])}
     ours, naive = run(network, full), Naive(state)(**full)
-    assert max(distance(a, b) for a, b in zip(ours, naive, strict=True)) < 1e-5
+    assert max(distance(a, b) for a, b in zip(ours, naive, strict=True)) < 3e-5
     exact = run(network.double(), {name: tensor.double() for name, tensor in given.items()})
     assert max(distance(a, b) for a, b in zip(exact, Naive(state)(**given), strict=True)) < 1e-12
 
